@@ -1,0 +1,94 @@
+"""The command line. Its verbs speak AWS's API like any client; only `up` knows the engine.
+
+boto3 and rich are imported by the verbs that need them, when they run: `turnout --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from turnout import __version__
+from turnout.cli import bootstrap, demo, history, logs, pack, receipt, status, up
+from turnout.errors import SetupError
+
+app = typer.Typer(
+    name="turnout",
+    help="A commit to production with zero downtime, blue/green, proved: AWS's deployment pipeline, run for real here.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # half of the time that `turnout --help` would take
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# One line each, short enough for `turnout --help` to show it whole.
+VERBS = (
+    (up.up, "Start the engine."),
+    (up.down, "Stop the engine, its tasks and Envoy."),
+    (up.env, "Print the variables that lead AWS's tools here."),
+    (bootstrap.bootstrap, "Create the stack for an application."),
+    (pack.pack, "Make an image of a folder, without Docker."),
+    (status.status, "Show what serves and what is under way."),
+    (history.history, "List releases, newest first."),
+    (receipt.receipt, "Show what a deployment moved, when and why."),
+    (logs.logs, "Show what builds and tasks have written."),
+    (demo.demo, "Watch four releases under load."),
+)
+for verb, line in VERBS:
+    app.command(verb.__name__, short_help=line)(verb)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"turnout {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Only what belongs to no verb."""
+
+
+def main() -> None:
+    """Run a verb. What a human can put right is one message and exit status 2, never a traceback."""
+    try:
+        app()
+    except SetupError as error:
+        _say(f"turnout: {error}")
+        sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`turnout history | head`): nothing to report, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if (message := _of_aws(error)) is None:
+            raise
+        _say(f"turnout: {message}")
+        sys.exit(1)
+
+
+def _of_aws(error: Exception) -> str | None:
+    """What AWS's API, or the way to it, has to say; None for a bug of ours."""
+    if "botocore" not in sys.modules:
+        return None
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, ClientError):
+        described = error.response.get("Error", {})
+        message = f"{error.operation_name}: {described.get('Code')}: {described.get('Message')}"
+        if described.get("Code") == "UnrecognizedClientException":
+            message += " Export the TURNOUT_KEYS that the engine was started with."
+        return message
+    return str(error) if isinstance(error, BotoCoreError) else None
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,170 @@
+"""What is serving: gathered through AWS's API alone, so that it is as true of AWS as of this machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from turnout.cli.clients import Clients, pages
+from turnout.cli.receipt_words import waits_for
+from turnout.cli.releases import releases, with_actions
+from turnout.cli.running import ask
+from turnout.cli.view import UNDER_WAY, Pipeline, Service, Side, View
+
+
+def look(clients: Clients) -> View:
+    """Everything that serves in a region."""
+    listeners: dict[str, str] = ask(clients.running, "health")["listeners"]
+    groups = {(g["ecsServices"][0]["clusterName"], g["ecsServices"][0]["serviceName"]): g for g in _groups(clients)}
+    described = tuple(
+        _service(clients, service, groups.get((_last(service["clusterArn"]), service["serviceName"])), listeners)
+        for service in services(clients)
+    )
+    pipelines = tuple(
+        _pipeline(clients, summary["name"], described, groups)
+        for summary in pages(clients("codepipeline"), "list_pipelines", "pipelines")
+    )
+    return View(described, pipelines)
+
+
+def services(clients: Clients) -> Iterator[dict[str, Any]]:
+    """Every service of every cluster, as DescribeServices has it."""
+    ecs = clients("ecs")
+    for cluster in pages(ecs, "list_clusters", "clusterArns"):
+        arns = pages(ecs, "list_services", "serviceArns", cluster=cluster)
+        for start in range(0, len(arns), 10):
+            yield from ecs.describe_services(cluster=cluster, services=arns[start : start + 10])["services"]
+
+
+def _groups(clients: Clients) -> Iterator[dict[str, Any]]:
+    codedeploy = clients("codedeploy")
+    for application in pages(codedeploy, "list_applications", "applications"):
+        names = pages(codedeploy, "list_deployment_groups", "deploymentGroups", applicationName=application)
+        if names:
+            answer = codedeploy.batch_get_deployment_groups(applicationName=application, deploymentGroupNames=names)
+            yield from (group for group in answer["deploymentGroupsInfo"] if group.get("ecsServices"))
+
+
+def _service(
+    clients: Clients, service: Mapping[str, Any], group: Mapping[str, Any] | None, listeners: Mapping[str, str]
+) -> Service:
+    elbv2 = clients("elbv2")
+    sets = service.get("taskSets", [])
+    primary = next((task_set for task_set in sets if task_set["status"] == "PRIMARY"), None)
+    serving = primary or service
+    using = {
+        b["targetGroupArn"]: s["status"] for s in sets for b in s.get("loadBalancers", []) if "targetGroupArn" in b
+    }
+    using |= {
+        b["targetGroupArn"]: "PRIMARY" for b in service.get("loadBalancers", []) if not sets and "targetGroupArn" in b
+    }
+    described = {}
+    if using or group:
+        names = [g["name"] for pair in _pairs(group) for g in pair["targetGroups"]]
+        wanted = {"Names": names} if names else {"TargetGroupArns": list(using)}
+        described = {g["TargetGroupArn"]: g for g in elbv2.describe_target_groups(**wanted)["TargetGroups"]}
+    production = [arn for pair in _pairs(group) for arn in pair.get("prodTrafficRoute", {}).get("listenerArns", [])]
+    weights: Counter[str] = Counter()
+    if production:
+        for listener in elbv2.describe_listeners(ListenerArns=production)["Listeners"]:
+            weights.update(weights_of(listener))
+    sides = tuple(
+        Side(
+            target_group=found["TargetGroupName"],
+            weight=weights[arn],
+            health=Counter(
+                t["TargetHealth"]["State"]
+                for t in elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+            ),
+            task_set=using.get(arn),
+        )
+        for arn, found in described.items()
+    )
+    return Service(
+        cluster=_last(service["clusterArn"]),
+        name=service["serviceName"],
+        desired=service["desiredCount"],
+        running=service["runningCount"],
+        task_definition=_last(serving["taskDefinition"]),
+        image=_image(clients, serving["taskDefinition"]),
+        deployment=serving.get("externalId"),
+        sides=sides,
+        addresses=tuple(listeners[arn] for arn in production if arn in listeners),
+        last_deployment=_last_deployment(clients, group) if group else None,
+    )
+
+
+def weights_of(listener: Mapping[str, Any]) -> dict[str, int]:
+    """Target group ARN → share of 100 at a listener's default action. Pure."""
+    for action in listener.get("DefaultActions", []):
+        if action["Type"] == "forward":
+            weights = {g["TargetGroupArn"]: g.get("Weight", 1) for g in action["ForwardConfig"]["TargetGroups"]}
+            total = sum(weights.values())
+            return {arn: round(100 * weight / total) if total else 0 for arn, weight in weights.items()}
+    return {}
+
+
+def _pairs(group: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    pairs: list[dict[str, Any]] = (group or {}).get("loadBalancerInfo", {}).get("targetGroupPairInfoList", [])
+    return pairs
+
+
+def _image(clients: Clients, task_definition: str) -> str:
+    described = clients("ecs").describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
+    return str(described["containerDefinitions"][0]["image"])
+
+
+def _last_deployment(clients: Clients, group: Mapping[str, Any]) -> dict[str, Any] | None:
+    codedeploy = clients("codedeploy")
+    listed = codedeploy.list_deployments(
+        applicationName=group["applicationName"], deploymentGroupName=group["deploymentGroupName"]
+    )["deployments"]
+    if not listed:
+        return None
+    info = codedeploy.get_deployment(deploymentId=listed[0])["deploymentInfo"]
+    found = {"deploymentId": listed[0], "status": info["status"], "creator": info.get("creator")}
+    if info["status"] in UNDER_WAY:
+        found["waits_for"] = waits_for(ask(clients.running, f"receipts/{clients.region}/{listed[0]}"))
+    elif error := info.get("errorInformation"):
+        found["error"] = f"{error['code']}: {error['message']}"
+    return found
+
+
+def _pipeline(
+    clients: Clients, name: str, services: tuple[Service, ...], groups: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> Pipeline:
+    service = _deployed_by(clients, name, services, groups)
+    listed = releases(clients, name, 100)
+    latest = with_actions(clients, listed[0]) if listed else None
+    serving = None
+    if service is not None and service.deployment is not None:
+        for release in listed:
+            # Almost always the latest, or the one before it: the search ends at once.
+            candidate = latest if latest and release.id == latest.id else with_actions(clients, release)
+            if candidate and candidate.deployment == service.deployment:
+                serving = candidate
+                break
+    return Pipeline(name, latest, serving, None if service is None else service.key)
+
+
+def _deployed_by(
+    clients: Clients, name: str, services: tuple[Service, ...], groups: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> Service | None:
+    """The service that a pipeline's CodeDeployToECS action releases."""
+    declared = clients("codepipeline").get_pipeline(name=name)["pipeline"]
+    for stage in declared["stages"]:
+        for action in stage["actions"]:
+            wanted = action.get("configuration", {})
+            for (cluster, service_name), group in groups.items():
+                is_it = (group["applicationName"], group["deploymentGroupName"]) == (
+                    wanted.get("ApplicationName"),
+                    wanted.get("DeploymentGroupName"),
+                )
+                if is_it:
+                    return next((s for s in services if (s.cluster, s.name) == (cluster, service_name)), None)
+    return None
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition("/")[2]

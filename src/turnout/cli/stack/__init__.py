@@ -1,0 +1,1 @@
+"""What `turnout bootstrap` creates, part by part."""

@@ -1,0 +1,1 @@
+"""CodeBuild: builds that really run, on this host, phase by phase."""

@@ -1,0 +1,69 @@
+"""Zips: unpacked with file modes and symbolic links, and packed the same way."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+UNIX = 3
+"""`create_system` of an entry whose modes mean something."""
+
+
+class BadArchive(Exception):
+    """The bytes are no zip, or one that would write outside of its folder."""
+
+
+def unpack(body: bytes, folder: Path) -> int:
+    """Unpack a zip below `folder`; the number of files. Raises BadArchive."""
+    root = folder.resolve()
+    links: list[tuple[Path, str]] = []
+    count = 0
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            for entry in archive.infolist():
+                target = (root / entry.filename).resolve()
+                if target != root and root not in target.parents:
+                    raise BadArchive(f"{entry.filename} would be written outside of the folder")
+                if entry.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                count += 1
+                mode = entry.external_attr >> 16
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if stat.S_ISLNK(mode):
+                    links.append((target, archive.read(entry).decode("utf-8", "surrogateescape")))
+                    continue
+                with archive.open(entry) as source, target.open("wb") as file:
+                    while chunk := source.read(1 << 20):
+                        file.write(chunk)
+                if entry.create_system == UNIX and mode:
+                    target.chmod(stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise BadArchive(str(error)) from error
+    # Links come last, so that no entry is written through one.
+    for target, points_to in links:
+        target.unlink(missing_ok=True)
+        target.symlink_to(points_to)
+    return count
+
+
+def pack(base: Path, entries: Iterable[tuple[str, str]], *, keeps_links: bool) -> bytes:
+    """A zip of (path below `base`, path in the zip)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
+        for path, named in entries:
+            # A zip's names are UTF-8; Linux's are any bytes.
+            name = os.fsencode(named).decode("utf-8", "replace")
+            file = base / path
+            if keeps_links and file.is_symlink():
+                link = zipfile.ZipInfo(name)
+                link.create_system = UNIX
+                link.external_attr = (stat.S_IFLNK | 0o777) << 16
+                archive.writestr(link, str(file.readlink()))
+            elif file.is_file():
+                archive.write(file, name)
+    return buffer.getvalue()

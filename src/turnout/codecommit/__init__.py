@@ -1,0 +1,1 @@
+"""CodeCommit: bare git repositories, driven by the host's own git."""

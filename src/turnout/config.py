@@ -1,0 +1,86 @@
+"""Settings of one engine, and where things lie in its home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from turnout.errors import SetupError
+from turnout.names import DEFAULT_REGION
+
+DEFAULT_PORT = 4566
+"""LocalStack's port, so that awslocal and tflocal find us as they are."""
+
+
+def make_home(home: Path) -> None:
+    """Make the folder if it is not there. Raises SetupError unless files can be made in it."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "lock").touch()
+    except OSError as error:
+        raise SetupError(f"{home} cannot be turnout's home: {error.strerror}. Choose another with --home.") from error
+
+
+@dataclass(frozen=True)
+class Config:
+    """`home` holds everything that outlives the engine; nothing is written outside of it."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    speed: float = 1.0
+    region: str = DEFAULT_REGION
+    allowed_hosts: tuple[str, ...] = ()
+    """Host headers allowed beyond loopback's, *.localhost and AWS's own."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Access key id → secret. When there are any, signatures are verified."""
+    free_listener_ports: bool = False
+    """Bind every listener of a load balancer to any free port, so that two engines share a machine."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where AWS clients on this machine reach the gateway. The port is the real one: it is bound first."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "turnout.sqlite"
+
+    @property
+    def repositories(self) -> Path:
+        """Bare git repositories: <region>/<name>.git"""
+        return self.home / "codecommit"
+
+    @property
+    def builds(self) -> Path:
+        return self.home / "codebuild"
+
+    @property
+    def tasks(self) -> Path:
+        """One folder per container of a process task."""
+        return self.home / "tasks"
+
+    @property
+    def images(self) -> Path:
+        """An OCI image layout: blobs by digest, and what has been unpacked."""
+        return self.home / "images"
+
+    @property
+    def envoy(self) -> Path:
+        return self.home / "envoy"
+
+    @property
+    def moto(self) -> Path:
+        """Snapshot, journal and bodies of what moto keeps."""
+        return self.home / "moto"
+
+
+def home_from(environment: Mapping[str, str] = os.environ) -> Path:
+    """TURNOUT_HOME, or the user's data folder."""
+    if given := environment.get("TURNOUT_HOME"):
+        return Path(given).expanduser().absolute()
+    data = environment.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "turnout"

@@ -1,0 +1,151 @@
+"""What a decision about a service brings about: tasks that start and stop, figures, events, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from turnout.ecs.definition_rows import parsed
+from turnout.ecs.failures import count_failure
+from turnout.ecs.launch import spec_of_set, start_task, tags_for
+from turnout.ecs.room import Room
+from turnout.ecs.scheduling import Decision, Figures
+from turnout.ecs.service_rows import Service, TaskSet
+from turnout.ecs.states import SCHEDULER
+from turnout.ecs.task_rows import Task
+from turnout.store import Transaction
+
+
+class Acting:
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def act(
+        self,
+        tx: Transaction,
+        service: Service,
+        sets: Sequence[TaskSet],
+        tasks: dict[str, list[Task]],
+        decision: Decision,
+    ) -> None:
+        for one in sets:
+            self._tell_figures(tx, service, one, decision.figures[one.id])
+        for one in sets:
+            own = {task.id: task for task in tasks[one.id]}
+            self._stop_unhealthy(tx, service, one, [own[i] for i in decision.unhealthy if i in own])
+            self._stop_surplus(tx, service, one, [own[i] for i in decision.surplus if i in own])
+            if count := decision.starts.get(one.id):
+                self._start(tx, service, one, count)
+            if one.id in decision.finished:
+                self._room.wake_set(tx, one.id)
+        if decision.is_steady != service.is_steady:
+            self._room.services.put(tx, replace(service, is_steady=decision.is_steady))
+            if decision.is_steady:
+                self._tell_steady(tx, service, sets)
+
+    def _tell_figures(self, tx: Transaction, service: Service, one: TaskSet, fresh: Figures) -> None:
+        room, now = self._room, self._room.clock.now()
+        if (one.computed, one.running, one.pending, one.is_stable) == (
+            fresh.computed,
+            fresh.running,
+            fresh.pending,
+            fresh.is_stable,
+        ):
+            return
+        changes: dict[str, object] = {
+            "computed": fresh.computed,
+            "running": fresh.running,
+            "pending": fresh.pending,
+            "is_stable": int(fresh.is_stable),
+            "updated_at": now,
+        }
+        if one.is_stable != fresh.is_stable:
+            changes["stable_at"] = now
+        room.sets.update(tx, one.id, **changes)
+        if not service.is_rolling:
+            if one.computed != fresh.computed:
+                room.say(tx, service, f") updated computedDesiredCount for taskSet {one.id} to {fresh.computed}.")
+            if fresh.is_stable and not one.is_stable and fresh.computed:
+                room.say(tx, service, f", taskSet {one.id}) updated state to STEADY_STATE.")
+        room.runs.wake(tx, task_set_topic(one))
+
+    def _stop_unhealthy(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            group, seen_as = next(
+                (group, seen_as) for group, seen_as in task.health.items() if seen_as.get("state") == "unhealthy"
+            )
+            instance = self._room.machine()["ec2InstanceId"]
+            port = next((port[1] for known in task.containers.values() for port in known.get("ports", ())), 0)
+            self._room.say(
+                tx,
+                service,
+                f"{_of_set(service, one)}) (instance {instance}) (port {port}) is unhealthy in (target-group {group})"
+                f" due to (reason {seen_as.get('description') or 'Health checks failed'})",
+            )
+            count_failure(self._room, tx, service, task)
+            self._stop(tx, task, f"Task failed ELB health checks in (target-group {group})")
+        self._tell_stopped(tx, service, one, tasks)
+
+    def _stop_surplus(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self._stop(tx, task, f"Scaling activity initiated by (deployment {one.id})")
+        self._tell_stopped(tx, service, one, tasks)
+
+    def _stop(self, tx: Transaction, task: Task, reason: str) -> None:
+        self._room.runs.request_stop(tx, task.run_id, code=SCHEDULER, message=reason, at=self._room.clock.now())
+
+    def _tell_stopped(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        named = " ".join(f"(task {task.id})" for task in tasks)
+        self._room.say(tx, service, f"{_of_set(service, one)}) has stopped {len(tasks)} running tasks: {named}.")
+        if one.target_groups:
+            self._room.say(
+                tx, service, f"{_of_set(service, one)}) has begun draining connections on {len(tasks)} tasks."
+            )
+        self._room.wake_set(tx, one.id)
+
+    def _start(self, tx: Transaction, service: Service, one: TaskSet, count: int) -> None:
+        room = self._room
+        definition = room.definitions.find(one.region, *parsed(one.task_definition))
+        if definition is None:
+            room.say(tx, service, f"{_of_set(service, one)}) was unable to start tasks: {one.task_definition} is gone.")
+            return
+        spec, tags = spec_of_set(room.sets.get(one.id), service, definition), tags_for(room, service, one)
+        named = " ".join(f"(task {start_task(room, tx, spec, tags)})" for _ in range(count))
+        room.say(tx, service, f"{_of_set(service, one)}) has started {count} tasks: {named}.")
+        room.wake_set(tx, one.id)
+
+    def _tell_steady(self, tx: Transaction, service: Service, sets: Sequence[TaskSet]) -> None:
+        room = self._room
+        primary = next(one for one in sets if one.status == "PRIMARY")
+        if service.is_rolling and primary.body.get("rolloutState") == "IN_PROGRESS":
+            finish_rollout(room, tx, service, primary)
+        room.say(tx, service, ") has reached a steady state.")
+        detail = {"eventType": "INFO", "eventName": "SERVICE_STEADY_STATE", "clusterArn": service.body["clusterArn"]}
+        room.announce(tx, service.region, "ECS Service Action", (service.arn,), detail)
+
+
+def finish_rollout(room: Room, tx: Transaction, service: Service, primary: TaskSet) -> None:
+    """The rolling update is complete: nothing of the former deployments runs."""
+    reason = f"ECS deployment {primary.id} completed."
+    body = {**primary.body, "rolloutState": "COMPLETED", "rolloutStateReason": reason}
+    room.sets.update(tx, primary.id, body=body, updated_at=room.clock.now())
+    room.say(tx, service, f") (deployment {primary.id}) deployment completed.")
+    detail = {
+        "eventType": "INFO",
+        "eventName": "SERVICE_DEPLOYMENT_COMPLETED",
+        "deploymentId": primary.id,
+        "updatedAt": room.clock.now(),
+        "reason": reason,
+    }
+    room.announce(tx, service.region, "ECS Deployment State Change", (service.arn,), detail)
+
+
+def task_set_topic(one: TaskSet) -> str:
+    """Woken when the counts or the stability of a task set may have changed, and when it is gone."""
+    return f"ecs.taskset/{one.region}/{one.arn}"
+
+
+def _of_set(service: Service, one: TaskSet) -> str:
+    return "" if service.is_rolling else f", taskSet {one.id}"

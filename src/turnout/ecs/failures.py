@@ -1,0 +1,39 @@
+"""Tasks that died by themselves: counted for the backoff, and told to people."""
+
+from __future__ import annotations
+
+from turnout.ecs.room import Room
+from turnout.ecs.scheduling import backoff_s, failures_after
+from turnout.ecs.service_rows import Service
+from turnout.ecs.task_rows import Task
+from turnout.store import Transaction
+
+IMPAIRED_AFTER = 3
+"""Failed starts in a row after which the service is said to be unable to start tasks."""
+
+
+def count_failure(room: Room, tx: Transaction, service: Service, task: Task) -> None:
+    """One more task of a set has failed: the next start waits longer."""
+    one = room.sets.find(task.task_set) if task.task_set else None
+    if one is None:
+        return
+    now = room.clock.now()
+    ran_s = 0.0 if task.running_at is None else now - task.running_at
+    failures = failures_after(one.failures, one.failed_at, task.created_at, ran_s)
+    room.sets.update(
+        tx,
+        one.id,
+        failures=failures,
+        failed_at=now,
+        retry_at=now + backoff_s(failures),
+        failed_tasks=one.failed_tasks + 1,
+    )
+    if failures == IMPAIRED_AFTER > one.failures:
+        room.say(
+            tx,
+            service,
+            ") is unable to consistently start tasks successfully. For more information, see the Troubleshooting"
+            " section of the Amazon ECS Developer Guide.",
+        )
+        detail = {"eventType": "WARN", "eventName": "SERVICE_TASK_START_IMPAIRED"}
+        room.announce(tx, service.region, "ECS Service Action", (service.arn,), detail)

@@ -1,0 +1,151 @@
+"""What CreateService, UpdateService and CreateTaskSet refuse, and the defaults they fill in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from turnout.ecs.definition_rules import mode_of
+from turnout.ecs.room import unsupported
+from turnout.errors import AwsError
+
+MOST_PERCENT, LEAST_HEALTHY_PERCENT = 200, 100
+
+FROZEN = {
+    "CODE_DEPLOY": {
+        "taskDefinition": "task definition",
+        "forceNewDeployment": "task definition",
+        "loadBalancers": "load balancers",
+        "networkConfiguration": "network parameters",
+        "platformVersion": "platform version",
+        "capacityProviderStrategy": "capacity provider strategy",
+        "serviceRegistries": "service registries",
+    },
+    "EXTERNAL": {
+        "taskDefinition": "task definition",
+        "forceNewDeployment": "task definition",
+        "loadBalancers": "load balancers",
+        "networkConfiguration": "network parameters",
+        "platformVersion": "platform version",
+        "capacityProviderStrategy": "capacity provider strategy",
+        "serviceRegistries": "service registries",
+        "deploymentConfiguration": "deployment configuration",
+    },
+}
+"""What UpdateService may not change, by controller."""
+
+INSTEAD = {
+    "CODE_DEPLOY": "Use AWS CodeDeploy to trigger a new deployment.",
+    "EXTERNAL": "Create a new task set to change it.",
+}
+
+
+def desired_count(asked: Mapping[str, Any], default: int) -> int:
+    """How many tasks are wanted. Raises InvalidParameterException for less than none."""
+    desired: int = asked.get("desiredCount", default)
+    if desired < 0:
+        raise _invalid("Desired count must be zero or more.")
+    return desired
+
+
+def check_options(asked: Mapping[str, Any], controller: str) -> None:
+    """Raise for options that turnout cannot honour: they would change what happens."""
+    if asked.get("schedulingStrategy") == "DAEMON":
+        if controller != "ECS":
+            raise _invalid(
+                f"The DAEMON scheduling strategy is not supported with a {controller} deployment controller."
+            )
+        raise unsupported("the DAEMON scheduling strategy")
+    configuration = asked.get("deploymentConfiguration", {})
+    if configuration.get("deploymentCircuitBreaker", {}).get("enable"):
+        if controller != "ECS":
+            raise _invalid(
+                "The deployment circuit breaker can only be used for services that use the rolling update (ECS)"
+                " deployment type."
+            )
+        raise unsupported("the deployment circuit breaker (leave deploymentCircuitBreaker.enable false)")
+    if configuration.get("alarms", {}).get("enable"):
+        raise unsupported("deployment alarms of a service (leave deploymentConfiguration.alarms.enable false)")
+    if configuration.get("strategy", "ROLLING") != "ROLLING":
+        raise unsupported(f"the deployment strategy {configuration['strategy']}")
+    if asked.get("serviceConnectConfiguration", {}).get("enabled"):
+        raise unsupported("Service Connect")
+    for member in ("serviceRegistries", "volumeConfigurations", "vpcLatticeConfigurations", "gatewayConnectors"):
+        if asked.get(member):
+            raise unsupported(member)
+    for balancer in asked.get("loadBalancers", ()):
+        if balancer.get("advancedConfiguration"):
+            raise unsupported("loadBalancers.advancedConfiguration")
+        if balancer.get("loadBalancerName"):
+            raise unsupported("Classic Load Balancers")
+
+
+def check_update(asked: Mapping[str, Any], controller: str) -> None:
+    """What may be changed depends on the controller. Messages are AWS's."""
+    for member, words in FROZEN.get(controller, {}).items():
+        if asked.get(member) not in (None, False):
+            raise _invalid(
+                f"Unable to update {words} on services with a {controller} deployment controller. {INSTEAD[controller]}"
+            )
+    if "deploymentController" in asked and asked["deploymentController"]["type"] != controller:
+        raise unsupported("changing the deployment controller of a service")
+
+
+def deployment_configuration(asked: Mapping[str, Any], former: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The percentages with AWS's defaults, and whatever else was given."""
+    made = {"maximumPercent": MOST_PERCENT, "minimumHealthyPercent": LEAST_HEALTHY_PERCENT, **(former or {}), **asked}
+    if made["maximumPercent"] < 100 or made["minimumHealthyPercent"] < 0:
+        raise _invalid("maximumPercent must be at least 100, minimumHealthyPercent at least 0.")
+    return made
+
+
+def check_balancers(balancers: Sequence[Mapping[str, Any]], definition: Mapping[str, Any]) -> None:
+    """Each load balancer names a container and one of its ports."""
+    containers = {container["name"]: container for container in definition["containerDefinitions"]}
+    for balancer in balancers:
+        name, port = balancer.get("containerName"), balancer.get("containerPort")
+        if not balancer.get("targetGroupArn"):
+            raise _invalid("A targetGroupArn must be specified.")
+        if name not in containers:
+            raise _invalid(f"The container {name} does not exist in the task definition.")
+        if not any(mapping.get("containerPort") == port for mapping in containers[name].get("portMappings", ())):
+            raise _invalid(f"The container {name} did not have a container port {port} defined.")
+
+
+def check_target_type(group_arn: str, target_type: str, definition: Mapping[str, Any]) -> None:
+    mode = mode_of(definition)
+    wanted = "ip" if mode == "awsvpc" else "instance"
+    if target_type != wanted:
+        raise _invalid(
+            f"The provided target group {group_arn} has target type {target_type}, which is incompatible with the"
+            f" {mode} network mode specified in the task definition."
+        )
+
+
+def check_network(asked: Mapping[str, Any], definition: Mapping[str, Any]) -> None:
+    mode, given = mode_of(definition), asked.get("networkConfiguration", {}).get("awsvpcConfiguration")
+    if mode == "awsvpc" and not given:
+        raise _invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+    if mode != "awsvpc" and given:
+        raise _invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+
+
+def check_launch_type(launch_type: str, definition: Mapping[str, Any]) -> None:
+    if launch_type == "FARGATE" and "FARGATE" not in definition.get("compatibilities", ()):
+        raise _invalid("Task definition does not support launch_type FARGATE.")
+    if launch_type == "MANAGED_INSTANCES":
+        raise unsupported("the launch type MANAGED_INSTANCES")
+
+
+def launch_type_of(asked: Mapping[str, Any]) -> str:
+    """What a call asks for; FARGATE by its capacity providers too."""
+    if asked.get("launchType") and asked.get("capacityProviderStrategy"):
+        raise _invalid("Specifying both a launch type and capacity provider strategy is not supported.")
+    strategy = asked.get("capacityProviderStrategy", ())
+    if any(one["capacityProvider"].startswith("FARGATE") for one in strategy):
+        return "FARGATE"
+    return str(asked.get("launchType", "EC2"))
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterException", message)

@@ -1,0 +1,1 @@
+"""moto in this process: its WSGI applications, and how what it keeps survives the process."""

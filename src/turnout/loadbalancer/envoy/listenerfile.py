@@ -1,0 +1,81 @@
+"""The file of listeners: the ports that Envoy answers on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+
+from turnout.loadbalancer.envoy.files import Folder
+from turnout.loadbalancer.envoy.listeners import render_listener
+from turnout.loadbalancer.envoy.matches import needs_source
+from turnout.loadbalancer.envoy.ports import PortMap
+from turnout.loadbalancer.envoy.routes import compact
+from turnout.loadbalancer.envoy.watchers import Watchers
+from turnout.loadbalancer.proxy import Picture, Site
+
+log = logging.getLogger(__name__)
+
+TOO_MANY = (
+    "the listener on port {port} does not answer: Envoy may watch no more files, as the kernel grants this user only so"
+    " many inotify instances. Raise fs.inotify.max_user_instances, or let load balancers share a port"
+)
+
+
+class ListenerFile:
+    """Knows what each port was last told as. A port that cannot be bound is left out, and tried again later."""
+
+    def __init__(self, folder: Folder, watchers: Watchers, ports: PortMap, host: str) -> None:
+        self._folder = folder
+        self._watchers = watchers
+        self._ports = ports
+        self._host = host
+        self._told: dict[int, tuple[bool, str]] = {}
+
+    def begin(self) -> None:
+        """A new Envoy is about to start: whatever was bound is so no more."""
+        self._told = {}
+
+    def adopt(self) -> None:
+        """Envoy was found running: the ports in its file are not taken, they are ours."""
+        if self._told or not self._folder.listeners.exists():
+            return
+        for rendered in json.loads(self._folder.listeners.read_text())["resources"]:
+            port = int(rendered["name"].removeprefix("port-"))
+            address = rendered["address"]["socket_address"]
+            if (address["address"], address["port_value"]) == (self._host, self._ports.of(port)):
+                manager = rendered["filter_chains"][0]["filters"][0]["typed_config"]
+                source = "early_header_mutation_extensions" in manager
+                self._told[port] = (source, compact(rendered))
+
+    def misses(self, picture: Picture) -> bool:
+        return bool(picture.ports.keys() - self._told.keys())
+
+    def put(self, picture: Picture) -> None:
+        """Write the listeners of these ports."""
+        for port, sites in picture.ports.items():
+            known = self._told.get(port)
+            source = asks_for_source(sites)
+            error = None if known else self._obstacle(port)
+            if self._ports.blame(port, error) and error:
+                log.error("%s", error)
+            if error is None and (known is None or known[0] != source):
+                self._told[port] = (source, self._render(port, source))
+        self._told = {port: told for port, told in self._told.items() if port in picture.ports}
+        self._folder.put(
+            self._folder.listeners, f'{{"resources":[{",".join(text for _, text in self._told.values())}]}}'
+        )
+
+    def _obstacle(self, port: int) -> str | None:
+        if (error := self._ports.taken(port)) is not None:
+            return error
+        return None if self._watchers.take(1) else TOO_MANY.format(port=port)
+
+    def _render(self, port: int, source: bool) -> str:
+        routes, failures = self._folder.routes(port), self._folder.failure_log
+        rendered = render_listener(port, self._host, self._ports.of(port), routes, failures, source)
+        return compact(rendered)
+
+
+def asks_for_source(sites: Sequence[Site]) -> bool:
+    return any(needs_source(site.rules) for site in sites)

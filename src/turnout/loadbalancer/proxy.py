@@ -1,0 +1,183 @@
+"""The seam to whatever carries the traffic: what the room tells it, and what it tells back.
+
+The room keeps the whole picture and hands it over after each commit; the proxy finds out what changed. Actions and
+conditions are AWS's own documents, because they are the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from turnout.names import resource_of
+
+
+@dataclass(frozen=True)
+class Check:
+    """The health check of a target group, in its own settings."""
+
+    path: str
+    interval_s: int
+    timeout_s: int
+    healthy_threshold: int
+    unhealthy_threshold: int
+    matcher: str
+    """HTTP codes: "200", "200,204" or "200-299"."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A target group. `check` is None while no listener or rule refers to it: then nobody checks its targets."""
+
+    check: Check | None
+    algorithm: Literal["round_robin", "least_outstanding_requests"] = "round_robin"
+    slow_start_s: int = 0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    host: str
+    port: int
+    check_port: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a listener with AWS's documents; the default rule has no conditions."""
+
+    arn: str
+    conditions: Sequence[Mapping[str, Any]]
+    actions: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A listener of one load balancer: what is answered to the hosts it claims on its port."""
+
+    listener_arn: str
+    domains: tuple[str, ...]
+    """Host names, in lower case, without a port; "*" answers every host that nobody claims."""
+    rules: tuple[Rule, ...]
+    """In the order in which they are tried; the default rule is the last."""
+    idle_timeout_s: int = 60
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything that the proxy has to know. Groups go by `group_name`, sites by the port of the API."""
+
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    ports: Mapping[int, tuple[Site, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Health:
+    """What active checks say of one endpoint, in AWS's words: state, and the reason and description if not healthy."""
+
+    group: str
+    address: str
+    state: Literal["initial", "healthy", "unhealthy"]
+    reason: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where a listener's port answers. `error` says why it does not, for people."""
+
+    port: int
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class GroupCounters:
+    """Since the proxy started. `latency` is (milliseconds, count) by rising milliseconds, if it was asked for."""
+
+    sent: int = 0
+    completed: int = 0
+    in_flight: int = 0
+    errors: int = 0
+    """Answers with a 5xx, also those that the proxy made."""
+    latency: tuple[tuple[float, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Counters:
+    """`epoch` names this life of the proxy: counters of different epochs do not compare."""
+
+    epoch: str
+    groups: Mapping[str, GroupCounters]
+    position: list[int]
+    """The end of the log of failed requests: hand it to `failures_since`."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that got no complete answer, or one that the balancer made."""
+
+    listener_arn: str
+    """ "" when it failed before it was routed."""
+    group: str
+    """ "" when no target group was chosen."""
+    code: int
+    flags: str
+    is_made_here: bool
+    """The status is the balancer's own, not the application's."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    items: tuple[Failure, ...]
+    is_whole: bool
+    """False: a part of the log is gone."""
+
+
+class Proxy(Protocol):
+    """Envoy, or a fake."""
+
+    def listen(self, heard: Callable[[Sequence[Health]], None]) -> None:
+        """Call `heard` with what the checks found whenever some of it may be new. Outside of any transaction."""
+
+    def apply(self, picture: Picture) -> None:
+        """Make the picture true, soon and without losing a request. Quick; may be called before `start`."""
+
+    async def start(self) -> None:
+        """Bring the proxy up, or find the one that is running."""
+
+    async def close(self) -> None:
+        """Let go: the traffic goes on."""
+
+    async def stop(self) -> None:
+        """End the proxy itself."""
+
+    async def is_reachable(self, host: str, port: int, within_s: float) -> bool:
+        """Whether somebody accepts connections there, now or within so many seconds."""
+
+    def bound(self, port: int) -> Bound:
+        """Where the port of a listener answers on this machine."""
+
+    async def in_force(self, ports: Collection[int]) -> tuple[bool, str]:
+        """Whether the routes of these ports, as last applied, have been accepted; and their version."""
+
+    async def counters(self, groups: Collection[str], *, latency: bool = False) -> Counters:
+        """What the groups have carried."""
+
+    async def completed(self, group: str) -> int:
+        """How many requests a group has answered: asked often, while a first answer is expected."""
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass between two samples."""
+
+    async def failures_since(self, position: list[int]) -> Failures:
+        """The failed requests that were logged behind a position."""
+
+
+def group_name(target_group_arn: str) -> str:
+    """The name of a target group at the proxy, unique and fit for a file: "web-blue-0123456789abcdef"."""
+    return resource_of(target_group_arn).removeprefix("targetgroup/").replace("/", "-")

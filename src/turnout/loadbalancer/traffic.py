@@ -1,0 +1,164 @@
+"""What the balancer says about the traffic of target groups: the room's answer to `turnout.traffic.Traffic`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from turnout.clock import Clock
+from turnout.loadbalancer.proxy import Counters, Failure, GroupCounters, Proxy, group_name
+from turnout.loadbalancer.records import Records
+from turnout.loadbalancer.rises import Rises
+from turnout.traffic import Drained, Flow, Mark
+
+SAMPLES_APART_S = 0.25
+"""Between the two samples of a proof: an accepted version is the main thread's view, its workers follow."""
+
+Latency = Sequence[tuple[float, int]]
+
+
+class BalancerTraffic:
+    """Reads the proxy's counters. Marks are JSON; counters of different lives of the proxy are never subtracted."""
+
+    def __init__(self, records: Records, rises: Rises, proxy: Proxy, clock: Clock) -> None:
+        self._records = records
+        self._rises = rises
+        self._proxy = proxy
+        self._clock = clock
+        self._started_at = clock.now()
+
+    async def mark(self, region: str, listener_arn: str, target_group_arns: tuple[str, ...]) -> Mark:
+        names = [group_name(arn) for arn in target_group_arns]
+        counters = await self._proxy.counters(names, latency=True)
+        return {
+            "at": self._clock.now(),
+            "listener": listener_arn,
+            "epoch": counters.epoch,
+            "position": counters.position,
+            "groups": {arn: _kept(counters.groups[group_name(arn)]) for arn in target_group_arns},
+        }
+
+    async def since(self, mark: Mark) -> dict[str, Flow]:
+        arns = list(mark["groups"])
+        counters = await self._proxy.counters([group_name(arn) for arn in arns], latency=True)
+        failures = await self._proxy.failures_since(mark["position"])
+        is_whole = failures.is_whole and counters.epoch == mark["epoch"]
+        flows = {}
+        for arn in arns:
+            was = mark["groups"][arn] if counters.epoch == mark["epoch"] else _kept(GroupCounters())
+            failed = [failure for failure in failures.items if failure.group == group_name(arn)]
+            flows[arn] = _flow(was, counters, group_name(arn), failed, is_whole)
+        stray = [failure for failure in failures.items if is_stray(failure, mark["listener"])]
+        flows[""] = Flow(len(stray), len(stray), 0, None, None, is_whole)
+        return flows
+
+    async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
+        rise = self._rises.last_of(target_group_arn)
+        if rise is not None and rise.at >= after - 1:
+            # The watch began with the commit of the weights; whoever asks may come later.
+            try:
+                async with asyncio.timeout(within_s):
+                    answered_at = await asyncio.shield(rise.first_answer)
+            except TimeoutError:
+                return None
+            return answered_at
+        if (kept := self._kept_answer(target_group_arn, after)) is not None:
+            return kept
+        if after < self._started_at:
+            return None  # the engine was not there to see it
+        return await self._rises.first_answer(target_group_arn, within_s)
+
+    def _kept_answer(self, group_arn: str, after: float) -> float | None:
+        rows = self._records.store.all(
+            "SELECT first_answers FROM elbv2_weights WHERE at >= ? AND instr(first_answers, ?) ORDER BY id",
+            (after - 1, group_arn),
+        )
+        return float(json.loads(rows[0]["first_answers"])[group_arn]) if rows else None
+
+    async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
+        name = group_name(target_group_arn)
+        weight, ports = self._weight(region, target_group_arn)
+        is_accepted, version = await self._proxy.in_force(ports)
+        first = (await self._proxy.counters([name])).groups[name]
+        begun = asyncio.get_running_loop().time()
+        await self._proxy.pause(SAMPLES_APART_S)
+        second = (await self._proxy.counters([name])).groups[name]
+        apart_ms = (asyncio.get_running_loop().time() - begun) * 1000
+        moved = second.sent - first.sent
+        in_flight = max(first.in_flight, second.in_flight)
+        problem = ""
+        if weight:
+            problem = f"it has weight {weight}"
+        elif not is_accepted:
+            problem = f"version {version} of the weights is not accepted yet"
+        elif moved:
+            problem = f"{moved} requests in {apart_ms:.0f} ms"
+        elif in_flight:
+            problem = f"{in_flight} request{'' if in_flight == 1 else 's'} in flight"
+        reason = problem or f"no request in {apart_ms:.0f} ms, 0 in flight, version {version} accepted"
+        return Drained(not problem, is_accepted, reason, moved, second.in_flight, version)
+
+    def _weight(self, region: str, group_arn: str) -> tuple[int, set[int]]:
+        """The weight that rules give a group, and the ports of their listeners; of every listener if there is none."""
+        rows = self._records.store.all("SELECT * FROM elbv2_forwards WHERE target_group_arn = ?", (group_arn,))
+        arns = {row["listener_arn"] for row in rows}
+        listeners = self._records.listeners.list(region)
+        ports = {doc["Port"] for doc in listeners if not arns or doc["ListenerArn"] in arns}
+        return sum(row["weight"] for row in rows), ports
+
+    def weights_since(self, region: str, listener_arn: str, at: float) -> list[dict[str, Any]]:
+        rows = self._records.store.all(
+            "SELECT * FROM elbv2_weights WHERE region = ? AND listener_arn = ? AND at >= ? ORDER BY id",
+            (region, listener_arn, at),
+        )
+        return [
+            {
+                "at": row["at"],
+                "weights": json.loads(row["weights"]),
+                "rule": row["rule_arn"],
+                "first_answers": json.loads(row["first_answers"]),
+            }
+            for row in rows
+        ]
+
+
+def is_stray(failure: Failure, listener_arn: str) -> bool:
+    """Whether a request failed without reaching for a group, on this listener or before it was known which."""
+    return not failure.group and failure.listener_arn in (listener_arn, "")
+
+
+def _kept(counters: GroupCounters) -> dict[str, Any]:
+    return {"completed": counters.completed, "errors": counters.errors, "latency": [list(b) for b in counters.latency]}
+
+
+def _flow(was: dict[str, Any], counters: Counters, name: str, failed: Sequence[Failure], is_whole: bool) -> Flow:
+    now = counters.groups[name]
+    made_here = sum(failure.is_made_here and failure.code >= 500 for failure in failed)
+    latency = difference(was["latency"], now.latency)
+    return Flow(
+        requests=now.completed - was["completed"],
+        failed=len(failed),
+        errors=max(0, now.errors - was["errors"] - made_here),
+        p50_ms=percentile(latency, 50),
+        p99_ms=percentile(latency, 99),
+        is_whole=is_whole,
+    )
+
+
+def difference(was: Sequence[Sequence[float]], now: Latency) -> list[tuple[float, int]]:
+    """The histogram of what came between two. Pure."""
+    before = {float(ms): int(count) for ms, count in was}
+    return [(ms, int(count - before.get(ms, 0))) for ms, count in now if count > before.get(ms, 0)]
+
+
+def percentile(latency: Latency, percent: float) -> float | None:
+    """The milliseconds below which so many percent lie; None of nothing. Pure."""
+    total = sum(count for _, count in latency)
+    seen = 0
+    for milliseconds, count in latency:
+        seen += count
+        if seen >= total * percent / 100:
+            return milliseconds
+    return None

@@ -1,0 +1,75 @@
+"""The names of images. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from turnout.names import ACCOUNT
+
+_ECR_HOST = re.compile(r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.")
+_REGISTRY = re.compile(r"^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:\d+)?$")
+_REPOSITORY = re.compile(r"^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$")
+_TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
+_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """000000000000.dkr.ecr.us-east-1.amazonaws.com/hello:v1, or by digest; a tag beside a digest says nothing."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Registry and repository."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def tagged(self) -> str:
+        """The name with its tag, under which the local registry keeps it."""
+        return f"{self.name}:{self.tag or 'latest'}"
+
+    @property
+    def region(self) -> str | None:
+        """Of a registry in ECR; None elsewhere."""
+        host = _ECR_HOST.match(self.registry)
+        return host and host["region"]
+
+    def at(self, digest: str) -> Reference:
+        return replace(self, tag=None, digest=digest)
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.digest}" if self.digest else self.tagged
+
+
+def registry_of(region: str, account: str = ACCOUNT) -> str:
+    """The host of the ECR registry of a region."""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com"
+
+
+def parse_reference(text: str, region: str) -> Reference:
+    """Any way to name an image. Without a registry it means ours in `region`; every host of an ECR registry
+    (LocalStack's too) means AWS's. Raises ValueError.
+    """
+    rest, at, digest = text.partition("@")
+    if at and not _DIGEST.match(digest):
+        raise ValueError(f"{text!r} is not an image reference: behind the @ there must be sha256: and 64 hex digits")
+    head, _, tail = rest.rpartition("/")
+    tail, colon, tag = tail.partition(":")
+    if colon and not _TAG.match(tag):
+        raise ValueError(f"{text!r} is not an image reference: {tag!r} is not a tag")
+    rest = f"{head}/{tail}" if head else tail
+    registry, slash, repository = rest.partition("/")
+    if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
+        registry, repository = registry_of(region), rest
+    elif host := _ECR_HOST.match(registry):
+        registry = registry_of(host["region"], host["account"])
+    if not _REGISTRY.match(registry):
+        raise ValueError(f"{text!r} is not an image reference: {registry!r} is not a registry's host")
+    if not _REPOSITORY.match(repository):
+        raise ValueError(f"{text!r} is not an image reference: {repository!r} is not a repository's name")
+    return Reference(registry, repository, tag or None, digest or None)

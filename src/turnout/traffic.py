@@ -1,0 +1,63 @@
+"""What a balancer can say about the traffic of a colour: the words in which rooms read it. Pure.
+
+The load balancer room answers `Traffic`; CodeDeploy and ECS are handed it by the wiring.
+A *mark* is a JSON document that its reader keeps (it survives a restart of the engine), and hands back to be told
+what happened since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Mark = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The requests of one target group over a span of time."""
+
+    requests: int
+    """Answered or failed; those still in flight are not counted."""
+    failed: int
+    """Got no complete answer, or one that the balancer made (502, 503, 504)."""
+    errors: int
+    """The application's own 5xx, counted apart."""
+    p50_ms: float | None
+    p99_ms: float | None
+    is_whole: bool = True
+    """False: Envoy was started again meanwhile, or a log is gone; these are only those that are known."""
+
+
+@dataclass(frozen=True)
+class Drained:
+    """Two samples of Envoy's counters of a target group, and whether nothing moved and nothing was in flight."""
+
+    is_proven: bool
+    is_in_force: bool
+    """Whether the balancer has taken on the weights of now: if not, the group may still get everything."""
+    reason: str
+    """For people: "no request in 260 ms, 0 in flight, version 12 accepted" or "3 requests in flight"."""
+    requests: int
+    in_flight: int
+    weights_version: str
+
+
+class Traffic(Protocol):
+    """The load balancer as a deployment sees it. All times are unix seconds."""
+
+    async def mark(self, region: str, listener_arn: str, target_group_arns: tuple[str, ...]) -> Mark:
+        """The counters of now."""
+
+    async def since(self, mark: Mark) -> dict[str, Flow]:
+        """What each target group of the mark carried since, and under "" what no group was reached for
+        (a 503 with all weights zero, a connection that failed before it was routed)."""
+
+    async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
+        """When the first request after `after` was answered by the group; None if none was within `within_s`."""
+
+    async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
+        """Look twice, at least 250 ms apart: is the new version of the weights in force, and the group quiet?"""
+
+    def weights_since(self, region: str, listener_arn: str, at: float) -> list[dict[str, Any]]:
+        """Every change of a listener's weights: {"at": …, "weights": {target group ARN: weight}}, oldest first."""

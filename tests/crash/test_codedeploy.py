@@ -1,0 +1,108 @@
+"""The engine dies at every commit and around every act of a deployment; the end is as if it had not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.bluegreen import RULE, TEST
+from tests.rooms.deploying import Deploying
+
+SPAN_S = 900.0
+
+
+class Killed(BaseException):
+    """SIGKILL at a point."""
+
+
+def straight(shop: Deploying) -> str:
+    shop.create_group(has_test=True, wait_minutes=1)
+    return shop.deploy()
+
+
+def linear(shop: Deploying) -> str:
+    routing = {"type": "TimeBasedLinear", "timeBasedLinear": {"linearPercentage": 40, "linearInterval": 2}}
+    shop.client.create_deployment_config(
+        deploymentConfigName="forty", computePlatform="ECS", trafficRoutingConfig=routing
+    )
+    shop.create_group(deploymentConfigName="forty")
+    return shop.deploy()
+
+
+def failing(shop: Deploying) -> str:
+    shop.create_group(has_test=True)
+    shop.ecs.fate = "crashing"
+    return shop.deploy()
+
+
+def failing_late(shop: Deploying) -> str:
+    """The canary is stopped in the middle, and rolled back."""
+    shop.create_group(has_test=True)
+    deployment_id = shop.deploy(deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
+    shop.tick(60)
+    shop.client.stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+    return deployment_id
+
+
+def not_continued(shop: Deploying) -> str:
+    shop.create_group(has_test=True, ready_minutes=5)
+    return shop.deploy()
+
+
+def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) -> tuple[int, Any]:
+    """(the points passed, the end state) of a scenario in which the engine dies at the point `fatal`."""
+    deployment_id = begin(shop)
+    points = 0
+
+    def fuse(point: str) -> None:
+        nonlocal points
+        if point == "before commit":  # what is on disk is what the point before left
+            return
+        points += 1
+        if points == fatal:
+            raise Killed(point)
+
+    shop.fuse = fuse
+    try:
+        shop.tick(SPAN_S)
+    except Killed:
+        shop.fuse = lambda point: None
+        shop.reboot()
+        shop.tick(SPAN_S)
+    infos = [shop.info(deployment_id)]
+    if "rollbackInfo" in infos[0]:
+        infos.append(shop.info(infos[0]["rollbackInfo"]["rollbackDeploymentId"]))
+    end = {
+        "deployments": len(shop.client.list_deployments()["deployments"]),
+        "statuses": [info["status"] for info in infos],
+        "errors": [info.get("errorInformation", {}).get("code") for info in infos],
+        "weights": [shop.balancer.weights(), shop.balancer.weights(RULE), shop.balancer.weights(TEST)],
+        "sets": [(task_set["id"], task_set["status"]) for task_set in shop.ecs.alive()],
+        "created": shop.ecs.calls.count("CreateTaskSet"),
+        "states": sorted(state for _, state in shop.states()),
+        "receipts": [shop.room.receipts.find("us-east-1", info["deploymentId"])["isFinal"] for info in infos],
+    }
+    return points, end
+
+
+@pytest.mark.parametrize("begin", [straight, linear, failing, failing_late, not_continued])
+def test_a_deployment_ends_the_same_wherever_the_engine_is_killed(
+    tmp_path: Path, begin: Callable[[Deploying], str]
+) -> None:
+    def lived(number: int | None) -> tuple[int, Any]:
+        home = tmp_path / str(number)
+        home.mkdir()
+        shop = Deploying(home, is_direct=True)
+        try:
+            return live(shop, begin, number)
+        finally:
+            shop.close()
+
+    points, expected = lived(None)
+    assert points > 15
+    assert all(expected["receipts"])
+    for number in range(1, points + 1):
+        assert lived(number)[1] == expected, f"killed at point {number}"

@@ -1,0 +1,335 @@
+"""A load balancer room with a real Envoy, without the rest of the engine, and small applications to lead to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from turnout.aws import Answer, Aws
+from turnout.clock import Clock
+from turnout.config import Config
+from turnout.loadbalancer.api import MIGRATIONS, LoadBalancer
+from turnout.loadbalancer.envoy import Envoy
+from turnout.runner import Runner
+from turnout.runs import SCHEMA, Runs
+from turnout.store import Store
+
+REGION = "us-east-1"
+CHECKS = {"HealthCheckIntervalSeconds": 1, "HealthCheckTimeoutSeconds": 0.5, "HealthyThresholdCount": 2}
+
+
+class Subnets:
+    """EC2, as far as a load balancer asks."""
+
+    def call(self, service: str, operation: str, region: str, params: Any) -> Answer:
+        if operation == "DescribeSubnets":
+            zones = {"a": "us-east-1a", "b": "us-east-1b"}
+            return {"Subnets": [{"SubnetId": k, "AvailabilityZone": v, "VpcId": "vpc-1"} for k, v in zones.items()]}
+        return {"SecurityGroups": [{"GroupId": "sg-1"}]}
+
+
+class Balancer:
+    """The room over a home. `asks` is an operation of ELBv2; groups and listeners go by short names."""
+
+    def __init__(self, home: Path, **config: Any) -> None:
+        home.mkdir(exist_ok=True)
+        self.config = Config(home=home, **{"free_listener_ports": True, **config})
+        self.clock = Clock()
+        self.store = Store(home / "turnout.sqlite", {"runs": SCHEMA, "elbv2": MIGRATIONS})
+        self.runs = Runs(self.store, self.clock)
+        self.aws = Aws(Subnets())
+        self.envoy = Envoy(self.config)
+        self.room = LoadBalancer(self.store, self.runs, self.aws, self.clock, self.config, self.envoy)
+        self.aws.own("elbv2", self.room)
+        self.runner = Runner(self.runs, self.room.plans, self.clock)
+        self.traffic = self.room.traffic
+
+    async def start(self) -> None:
+        await self.room.start()
+        self.advancing = asyncio.create_task(self.runner.run_forever())
+
+    async def close(self) -> None:
+        """As the engine ends; Envoy goes on."""
+        self.advancing.cancel()
+        await asyncio.gather(self.advancing, return_exceptions=True)
+        await self.room.close()
+        self.store.close()
+
+    async def asks(self, operation: str, **members: Any) -> Answer:
+        return await self.aws.call("elbv2", operation, REGION, **members)
+
+    async def balancer(self, name: str = "web") -> str:
+        made = await self.asks("CreateLoadBalancer", Name=name, Subnets=["a", "b"])
+        return str(made["LoadBalancers"][0]["LoadBalancerArn"])
+
+    async def group(self, name: str, *ports: int, delay_s: int = 0, **settings: Any) -> str:
+        given = {"Protocol": "HTTP", "Port": 80, "VpcId": "vpc-1", **CHECKS, **settings}
+        made = await self.asks("CreateTargetGroup", Name=name, **given)
+        arn = str(made["TargetGroups"][0]["TargetGroupArn"])
+        attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(delay_s)}
+        await self.asks("ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=[attribute])
+        await self.register(arn, *ports)
+        return arn
+
+    async def register(self, group: str, *ports: int) -> None:
+        if ports:
+            targets = [{"Id": "i-1", "Port": port} for port in ports]
+            await self.asks("RegisterTargets", TargetGroupArn=group, Targets=targets)
+
+    async def listen(self, balancer: str, port: int, **weights: int) -> str:
+        """weights: group ARN → weight."""
+        made = await self.asks(
+            "CreateListener", LoadBalancerArn=balancer, Protocol="HTTP", Port=port, DefaultActions=forward(**weights)
+        )
+        return str(made["Listeners"][0]["ListenerArn"])
+
+    async def weigh(self, listener: str, **weights: int) -> None:
+        await self.asks("ModifyListener", ListenerArn=listener, DefaultActions=forward(**weights))
+
+    async def states(self, group: str) -> list[tuple[str, str | None]]:
+        said = await self.asks("DescribeTargetHealth", TargetGroupArn=group)
+        return [(d["TargetHealth"]["State"], d["TargetHealth"].get("Reason")) for d in said["TargetHealthDescriptions"]]
+
+    async def until(self, group: str, *states: str, within_s: float = 10) -> None:
+        """Until the targets of a group have these states."""
+
+        async def is_so() -> bool:
+            return [state for state, _ in await self.states(group)] == list(states)
+
+        await until(is_so, within_s)
+
+    def port(self, port: int) -> int:
+        """Where a port of the API answers."""
+        return self.envoy.bound(port).port
+
+
+def forward(**weights: int) -> list[dict[str, Any]]:
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
+    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], within_s: float = 10) -> None:
+    for _ in range(int(within_s / 0.02)):
+        if await is_so():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it did not become so within {within_s:g} s")
+
+
+@asynccontextmanager
+async def running(home: Path, **config: Any) -> AsyncIterator[Balancer]:
+    """A balancer whose Envoy ends with the test."""
+    balancer = Balancer(home, **config)
+    await balancer.start()
+    try:
+        yield balancer
+    finally:
+        await balancer.close()
+        await balancer.envoy.stop()
+
+
+class Application:
+    """Answers its name; and streams, sleeps, downloads, echoes and breaks off on request.
+
+    `code` answers its checks; 0 never does.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.code = 200
+        self.port = 0
+        self.requests = 0
+        self.checks = 0
+        self.last_head: dict[str, str] = {}
+        self.gate = asyncio.Event()
+        """Holds up /gated, /sse and /download half way."""
+        self._connections: set[asyncio.StreamWriter] = set()
+
+    async def start(self, port: int = 0) -> Application:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def stop(self) -> None:
+        self._server.close()
+        for writer in self._connections:
+            writer.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(writer)
+        try:
+            while await self._answer(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._connections.discard(writer)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lines = head.split("\r\n")
+        path = lines[0].split()[1]
+        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
+        if "ELB-HealthChecker" in headers.get("user-agent", ""):
+            self.checks += 1
+            if self.code == 0:
+                await self.gate.wait()
+            writer.write(f"HTTP/1.1 {self.code} X\r\ncontent-length: 0\r\n\r\n".encode())
+            return True
+        self.requests += 1
+        self.last_head = headers
+        if path == "/sse":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            for number in range(5):
+                if number == 2:
+                    await self.gate.wait()
+                writer.write(_chunk(f"data: {self.name} {number}\n\n"))
+                await writer.drain()
+                await asyncio.sleep(0.05)
+            writer.write(b"0\r\n\r\n")
+        elif path == "/download":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + b"a" * 500_000)
+            await self.gate.wait()
+            writer.write(b"b" * 500_000)
+        elif path == "/gated":
+            await self.gate.wait()
+            self._say(writer, 200, self.name)
+        elif path == "/broken":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+            await writer.drain()
+            return False
+        elif path == "/refused":
+            return False
+        elif path == "/error":
+            self._say(writer, 500, "the application's own")
+        elif headers.get("upgrade") == "websocket":
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
+            while line := await reader.readline():
+                writer.write(f"{self.name} ".encode() + line)
+            return False
+        else:
+            self._say(writer, 200, self.name)
+        await writer.drain()
+        return True
+
+    @staticmethod
+    def _say(writer: asyncio.StreamWriter, code: int, text: str) -> None:
+        writer.write(f"HTTP/1.1 {code} X\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
+
+
+def _chunk(text: str) -> bytes:
+    return f"{len(text):x}\r\n{text}\r\n".encode()
+
+
+class Client:
+    """One connection to a listener."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def send(self, path: str = "/", host: str = "localhost", **headers: str) -> None:
+        if self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        method = headers.pop("x_method", "GET")
+        self._writer.write(f"{method} {path} HTTP/1.1\r\nhost: {host}\r\n{more}\r\n".encode())
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        assert self._reader is not None
+        lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        pairs = (line.partition(":") for line in lines[1:] if line)
+        return int(lines[0].split()[1]), {k.lower(): v.strip() for k, _, v in pairs}
+
+    async def body(self, headers: dict[str, str]) -> str:
+        assert self._reader is not None
+        if "content-length" in headers:
+            return (await self._reader.readexactly(int(headers["content-length"]))).decode()
+        text = ""
+        while size := int(await self._reader.readline(), 16):
+            text += (await self._reader.readexactly(size + 2))[:-2].decode()
+        await self._reader.readline()
+        return text
+
+    async def get(self, path: str = "/", host: str = "localhost", **headers: str) -> tuple[int, str]:
+        await self.send(path, host, **headers)
+        code, replied = await self.head()
+        return code, await self.body(replied)
+
+    async def line(self, text: str) -> str:
+        """On a websocket: what comes back for a line."""
+        assert self._reader is not None
+        assert self._writer is not None
+        self._writer.write(f"{text}\n".encode())
+        return (await self._reader.readline()).decode().strip()
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._reader = self._writer = None
+
+
+async def get(port: int, path: str = "/", host: str = "localhost", **headers: str) -> tuple[int, str]:
+    """One request on a connection of its own."""
+    client = Client(port)
+    try:
+        return await client.get(path, host, **headers)
+    finally:
+        await client.close()
+
+
+async def answers(port: int, text: str, path: str = "/", host: str = "localhost") -> bool:
+    """Whether 200 and this text is what comes back; to be asked again and again."""
+    try:
+        return await get(port, path, host) == (200, text)
+    except (OSError, asyncio.IncompleteReadError):
+        return False
+
+
+class Load:
+    """Clients that ask as fast as they are answered, some on one connection, some on a new one each time."""
+
+    def __init__(self, port: int, *, keeping: int = 6, new: int = 4) -> None:
+        self._port = port
+        self._counts = (keeping, new)
+        self.answers: dict[str, int] = {}
+        self.failures: list[str] = []
+        self._is_over = False
+
+    async def __aenter__(self) -> Load:
+        keeping, new = self._counts
+        self._tasks = [asyncio.create_task(self._ask(keeps=number < keeping)) for number in range(keeping + new)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._is_over = True
+        await asyncio.gather(*self._tasks)
+
+    async def _ask(self, *, keeps: bool) -> None:
+        client = Client(self._port)
+        while not self._is_over:
+            try:
+                async with asyncio.timeout(5):
+                    code, text = await client.get()
+                if code != 200:
+                    self.failures.append(f"{code} {text[:80]}")
+                self.answers[text] = self.answers.get(text, 0) + 1
+            except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+                self.failures.append(repr(error))
+                await client.close()
+            if not keeps:
+                await client.close()
+        await client.close()
+
+
+def failure_lines(balancer: Balancer) -> list[dict[str, Any]]:
+    """What Envoy logged of failed requests."""
+    log = balancer.config.envoy / "failures.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()]
