@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stage import Engine, answering, answers_on, balance, free_port, process, wait_until
+from bench.stage import Engine, answering, answers_on, balance, free_port, service, wait_until
 from turnout.cli.load import Load
 
 ROUNDS = 3
@@ -137,7 +137,7 @@ def nginx(upstream: int) -> Iterator[Reloading]:
         text = NGINX.replace("FOLDER", str(folder)).replace("PORT", str(port))
         config = folder / "nginx.conf"
         config.write_text(text.replace("UPSTREAM", str(upstream)))
-        with process(["nginx", "-p", str(folder), "-c", str(config)]) as running:
+        with service(["nginx", "-p", str(folder), "-c", str(config)]) as running:
             wait_until(lambda: answers_on(port), 5, "nginx")
             yield Reloading(port, config, running.pid, text)
 
@@ -149,7 +149,7 @@ def haproxy(upstream: int) -> Iterator[Reloading]:
         text = HAPROXY.replace("PORT", str(port))
         config = folder / "haproxy.cfg"
         config.write_text(text.replace("UPSTREAM", str(upstream)))
-        with process(["haproxy", "-W", "-db", "-f", str(config)]) as running:
+        with service(["haproxy", "-W", "-db", "-f", str(config)]) as running:
             wait_until(lambda: answers_on(port), 5, "HAProxy")
             yield Reloading(port, config, running.pid, text)
 
@@ -163,7 +163,7 @@ def static_envoy(upstream: int) -> Iterator[int]:
         config = folder / "envoy.yaml"
         config.write_text(ENVOY.replace("PORT", str(port)).replace("UPSTREAM", str(upstream)))
         command = [binary(), "-c", str(config), "--concurrency", "2", "--disable-hot-restart", "-l", "off"]
-        with process(command):
+        with service(command):
             wait_until(lambda: answers_on(port), 10, "Envoy")
             yield port
 

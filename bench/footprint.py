@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bench.stage import Engine, cpu_s, memory_mb
 
+REST_S = 10
+"""Until what came before is over: answers that are still being journalled, blue's tasks that are still ending."""
 IDLE_S = 20
 
 
@@ -23,8 +25,9 @@ class Footprint:
 
 
 def measure(engine: Engine, seconds: float = IDLE_S) -> Footprint:
-    """Of an engine as it stands; let whatever it was doing end first."""
+    """Of an engine as it stands."""
     envoy = _envoy_pid(engine.home)
+    time.sleep(REST_S)
     before = (cpu_s(engine.pid), cpu_s(envoy) if envoy else 0.0)
     time.sleep(seconds)
     used = (cpu_s(engine.pid) - before[0], (cpu_s(envoy) if envoy else 0.0) - before[1])

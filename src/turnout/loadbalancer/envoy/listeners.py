@@ -93,6 +93,7 @@ _SOURCE = {
 
 
 def _failure_log(path: Path) -> Json:
+    is_503 = {"comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "turnout.not_set"}}}
     all_zero = {
         "name": "all weights zero",
         "typed_config": {
@@ -100,11 +101,11 @@ def _failure_log(path: Path) -> Json:
             "expression": f"xds.route_name.startsWith('{ALL_ZERO}')",
         },
     }
+    # The expression costs 3 µs, a fifteenth of a request: it is asked of 503s only.
+    all_zero_503 = {"and_filter": {"filters": [{"status_code_filter": is_503}, {"extension_filter": all_zero}]}}
     return {
         "name": "failures",
-        "filter": {
-            "or_filter": {"filters": [{"response_flag_filter": {"flags": FAILURES}}, {"extension_filter": all_zero}]}
-        },
+        "filter": {"or_filter": {"filters": [{"response_flag_filter": {"flags": FAILURES}}, all_zero_503]}},
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": str(path),
