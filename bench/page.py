@@ -24,10 +24,11 @@ class Results:
 
 
 MORE_A_REQUEST = (
-    "turnout's Envoy has a retry policy, an access log with a filter for failures and host matching on each request's way,"
-    " the static one has none of them; which of these costs what has not been measured."
+    "measured by leaving out one at a time, in CPU per request: the formatter of X-Forwarded-For takes 2 µs of 41, the retry"
+    " policy 1.5 µs, which the static Envoy has none of; the access log's expression took 3 µs until it was asked of 503s"
+    " only. Who shares the kernel's autogroup with the load generator moves the figure by about 7 %."
 )
-IDLE = "it was measured just after a release; what it goes into has not been taken apart."
+IDLE = "a while after a release it is 0.3 %; the rest is what comes right after one, when this is measured."
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from xml.etree import ElementTree
 
 import cbor2
 import pytest
@@ -246,3 +247,25 @@ def test_xml_escapes_values_and_leaves_out_what_is_not_there() -> None:
     assert "<Tags><member><Key>&lt;&amp;&gt;</Key><Value>ü</Value></member></Tags>" in body
     assert "ResourceArn" not in body
     assert "Surprise" not in body
+
+
+@pytest.mark.parametrize("number", [b"Infinity", b"-Infinity", b"NaN", b"1e400"])
+def test_a_number_that_no_sdk_can_write_is_refused_instead_of_taken_for_a_bug(number: bytes) -> None:
+    with pytest.raises(AwsError) as refused:
+        parse(operation("ecs", "ListServices"), "json", wire(b'{"maxResults": %s}' % number))
+    assert refused.value.code == "SerializationException"
+
+
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 2**70])
+def test_an_integer_that_does_not_fit_its_type_is_a_fault_of_the_caller(number: int) -> None:
+    with pytest.raises(AwsError, match="an integer of 32 bits"):
+        validate(operation("ecs", "UpdateService"), {"service": "web", "desiredCount": number})
+
+
+def test_xml_never_holds_a_character_that_no_parser_reads() -> None:
+    described = operation("elbv2", "DescribeTags")
+    error = serialize_error(described, "query", AwsError("TargetGroupNotFound", "'\x01\x00\ufffe' not found"), "r")
+    tags = {"TagDescriptions": [{"ResourceArn": "x", "Tags": [{"Key": "a\x02", "Value": "b\tc\N{ROCKET}"}]}]}
+    answer = serialize(described, "query", tags, "r")
+    assert "'\ufffd\ufffd\ufffd' not found" in "".join(ElementTree.fromstring(error.body).itertext())
+    assert "a\ufffdb\tc\N{ROCKET}" in "".join(ElementTree.fromstring(answer.body).itertext())

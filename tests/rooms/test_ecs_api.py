@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.conftest import World
 from tests.rooms.serving import Serving, balanced, name_of
 
 
@@ -411,3 +412,21 @@ def test_what_happens_is_announced(shop: Serving) -> None:
     steady = [e for e in shop.events if e.detail_type == "ECS Service Action"]
     assert steady[0].detail["eventName"] == "SERVICE_STEADY_STATE"
     assert steady[0].resources == ("arn:aws:ecs:us-east-1:000000000000:service/shop/web",)
+
+
+@pytest.mark.parametrize("operation", ["describe_task_definition", "deregister_task_definition"])
+@pytest.mark.parametrize("revision", ["9" * 20, "²"])
+def test_a_revision_beyond_every_number_is_refused(world: World, operation: str, revision: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        getattr(world.boto("ecs"), operation)(taskDefinition=f"web:{revision}")
+    assert refused.value.response["Error"]["Code"] == "ClientException"
+
+
+def test_a_tag_without_a_key_is_refused(world: World) -> None:
+    ecs = world.boto("ecs")
+    arn = ecs.create_cluster(clusterName="web")["cluster"]["clusterArn"]
+    for tags in ([{}], [{"key": "a", "value": "b"}, {"value": "c"}]):
+        with pytest.raises(ClientError) as refused:
+            ecs.tag_resource(resourceArn=arn, tags=tags)
+        assert refused.value.response["Error"]["Code"] == "InvalidParameterException"
+    assert ecs.list_tags_for_resource(resourceArn=arn)["tags"] == []

@@ -138,3 +138,10 @@ def test_an_action_that_cannot_be_taken_is_refused(stack: Stack, action: Any) ->
     with pytest.raises(ClientError) as error:
         add(stack, 1, action=action)
     assert code(error) in ("ValidationError", "InvalidLoadBalancerAction")
+
+
+@pytest.mark.parametrize("pair", [{"Priority": 5}, {"RuleArn": "x"}, {}])
+def test_priorities_without_their_rule_or_number_are_refused(stack: Stack, pair: dict[str, Any]) -> None:
+    with pytest.raises(ClientError) as refused:
+        stack.elb.set_rule_priorities(RulePriorities=[pair, {"RuleArn": "y", "Priority": 7}])
+    assert code(refused) == "ValidationError"

@@ -12,6 +12,8 @@ class Tags:
     _records: Records
 
     def tag_resource(self, call: Call) -> Answer:
+        if any("Key" not in tag for tag in call["Tags"]):
+            raise AwsError("InvalidTagsToAddException", "Each of Tags must have a Key.")
         tags = {tag["Key"]: tag for tag in self._tagged(call)["tags"]}
         tags |= {tag["Key"]: tag for tag in call["Tags"]}
         self._set_tags(call, list(tags.values()))

@@ -98,12 +98,17 @@ class TaskDefinitionRows:
         return [(row["region"], json.loads(row["body"])) for row in rows]
 
 
+def is_revision(text: str) -> bool:
+    """Whether a text can number a revision: AWS's are integers of 32 bits."""
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**31
+
+
 def parsed(text: str) -> tuple[str, int | None]:
     """("web", 3) of web:3 or of its ARN; ("web", None) of web."""
     name = resource_of(text).removeprefix("task-definition/") if is_arn(text) else text
     family, colon, revision = name.partition(":")
     if not colon:
         return family, None
-    if not revision.isdigit():
+    if not is_revision(revision):
         raise AwsError("ClientException", f"Invalid revision number. Number: {revision}")
     return family, int(revision)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.ecs.definition_rows import is_revision
 from turnout.ecs.room import Room, short_name
 from turnout.errors import AwsError
 from turnout.names import arn, is_arn, resource_of
@@ -31,7 +32,7 @@ class Records(Room):
     def tag_resource(self, call: Call) -> Answer:
         name = self._tagged(call)
         tags = {tag["key"]: tag for tag in self.tags_of(call.region, name)}
-        tags |= {tag["key"]: tag for tag in call["tags"]}
+        tags |= {tag.get("key", ""): tag for tag in call["tags"]}
         if len(tags) > MOST_TAGS:
             raise AwsError("InvalidParameterException", f"A resource can have at most {MOST_TAGS} tags.")
         with self.store.transaction() as tx:
@@ -63,7 +64,7 @@ class Records(Room):
                 service = self.services.find(call.region, first, last)
                 exists = service is not None and service.status != "INACTIVE"
             case "task-definition":
-                exists = revision.isdigit() and self.definitions.find(call.region, family, int(revision)) is not None
+                exists = is_revision(revision) and self.definitions.find(call.region, family, int(revision)) is not None
             case "task":
                 exists = self.tasks.find(short_name(name)) is not None
             case "task-set":

@@ -118,6 +118,8 @@ class Room:
         return [] if found is None else list(found["tags"])
 
     def put_tags(self, tx: Transaction, region: str, arn: str, tags: list[dict[str, str]]) -> None:
+        if any("key" not in tag for tag in tags):
+            raise AwsError("InvalidParameterException", "Each of tags must have a key.")
         if tags:
             self.tags.put(tx, region, arn, {"tags": tags})
         else:

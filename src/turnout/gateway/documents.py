@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,13 @@ import cbor2
 from moto.core.model import Shape
 
 Leaf = Callable[[Any], Any]
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """Text as XML holds it. A character that XML 1.0 cannot hold would make the whole answer unreadable."""
+    return escape(_NOT_XML.sub("\ufffd", text))
 
 
 def to_json(shape: Shape | None, answer: dict[str, Any]) -> bytes:
@@ -76,7 +84,7 @@ def _element(shape: Shape, name: str, value: Any) -> Iterator[str]:
         case "blob":
             yield f"<{name}>{_base64(value)}</{name}>"
         case _:
-            yield f"<{name}>{escape(str(value))}</{name}>"
+            yield f"<{name}>{xml_text(str(value))}</{name}>"
 
 
 def _walk(shape: Shape | None, value: Any, leaves: dict[str, Leaf]) -> Any:

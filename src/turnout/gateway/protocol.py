@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 import cbor2
 from botocore.utils import parse_timestamp
@@ -25,7 +24,7 @@ from moto.core.serialize import SerializationContext, get_serializer_class
 from werkzeug.datastructures import Headers, MultiDict
 
 from turnout.errors import AwsError
-from turnout.gateway.documents import to_cbor, to_json, to_xml
+from turnout.gateway.documents import to_cbor, to_json, to_xml, xml_text
 
 CBOR = "smithy-rpc-v2-cbor"
 
@@ -80,7 +79,7 @@ def parse(operation: OperationModel, protocol: str, wire: Wire) -> dict[str, Any
                 "url_params": wire.url_params,
             }
         )
-    except (RequestParserError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (RequestParserError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise AwsError("SerializationException", f"the request cannot be read as {operation.name}: {error}") from error
     given: dict[str, Any] = _without_none(parsed)
     return given
@@ -89,7 +88,7 @@ def parse(operation: OperationModel, protocol: str, wire: Wire) -> dict[str, Any
 def _check_json(body: bytes) -> None:
     """moto's parser takes a body that is not JSON for an input without members, and the call would be made."""
     try:
-        document = json.loads(body) if body else {}
+        document = json.loads(body, parse_constant=_refuse_constant) if body else {}
     except (ValueError, RecursionError) as error:
         raise AwsError("SerializationException", f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
@@ -99,6 +98,11 @@ def _check_json(body: bytes) -> None:
             json.dumps(document, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise AwsError("SerializationException", f"the body holds half a character: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity, which no SDK writes and no column holds."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def serialize(operation: OperationModel, protocol: str, answer: dict[str, Any], request_id: str) -> Reply:
@@ -134,8 +138,8 @@ def serialize_error(operation: OperationModel, protocol: str, error: AwsError, r
         fault = "Receiver" if status >= 500 else "Sender"
         namespace = model.metadata.get("xmlNamespace", "")
         body = (
-            f'<ErrorResponse xmlns="{namespace}"><Error><Type>{fault}</Type><Code>{escape(code)}</Code>'
-            f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            f'<ErrorResponse xmlns="{namespace}"><Error><Type>{fault}</Type><Code>{xml_text(code)}</Code>'
+            f"<Message>{xml_text(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return Reply(status, headers, body.encode())
     members = {"__type": code, "message": error.message, **error.members}

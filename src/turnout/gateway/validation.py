@@ -14,6 +14,9 @@ from turnout.errors import AwsError
 CODES = {"ecs": "InvalidParameterException", "elbv2": "ValidationError", "codebuild": "InvalidInputException"}
 """What a service calls an input that does not fit; the others say ValidationException."""
 
+_LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
+"""What an SDK can send: a larger number would not fit a column either."""
+
 Fault = tuple[str, str, bool]
 """(path of the member, what is wrong, whether it is missing)"""
 
@@ -62,6 +65,9 @@ def _faults(shape: Shape, value: Any, path: str) -> Iterator[Fault]:
         case "integer" | "long":
             if isinstance(value, bool) or not isinstance(value, int):
                 yield _wrong_type(path, value, "an integer")
+            elif not -_LARGEST[shape.type_name] - 1 <= value <= _LARGEST[shape.type_name]:
+                bits = _LARGEST[shape.type_name].bit_length() + 1
+                yield _constraint(path, value, f"Member must be an integer of {bits} bits")
             else:
                 yield from _size_faults(shape, value, value, path, "value")
         case "float" | "double":

@@ -76,6 +76,9 @@ class Rules(Forwarding):
 
     def set_rule_priorities(self, call: Call) -> Answer:
         """All of them at once: two rules may change places."""
+        for pair in call["RulePriorities"]:
+            if "RuleArn" not in pair or "Priority" not in pair:
+                raise AwsError("ValidationError", "Each of RulePriorities must have a RuleArn and a Priority")
         wanted = {pair["RuleArn"]: pair["Priority"] for pair in call["RulePriorities"]}
         rules = {arn: self.records.rule(call.region, arn) for arn in wanted}
         for rule in rules.values():
