@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from turnout import __version__
-from turnout.cli import bootstrap, demo, history, logs, pack, receipt, status, up
+from turnout.cli import bootstrap, demo, deploy, history, logs, pack, receipt, rollback, status, steer, up
 from turnout.errors import SetupError
 
 app = typer.Typer(
@@ -32,6 +32,11 @@ VERBS = (
     (up.env, "Print the variables that lead AWS's tools here."),
     (bootstrap.bootstrap, "Create the stack for an application."),
     (pack.pack, "Make an image of a folder, without Docker."),
+    (deploy.deploy, "Release an appspec and a taskdef."),
+    (steer.watch, "Follow a deployment to its end."),
+    (steer.promote, "Lead the traffic to the green that waits."),
+    (steer.stop, "Stop a deployment."),
+    (rollback.rollback, "Go back to what served before."),
     (status.status, "Show what serves and what is under way."),
     (history.history, "List releases, newest first."),
     (receipt.receipt, "Show what a deployment moved, when and why."),

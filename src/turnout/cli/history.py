@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from turnout.cli.clients import Clients, pages
-from turnout.cli.options import Home, Region
+from turnout.cli.clients import connect, pages
+from turnout.cli.options import Home, Profile, Region
 from turnout.cli.releases import Release, releases, with_actions
-from turnout.cli.running import require_running
 from turnout.cli.screen import ago, duration, short, show, styled
 
 if TYPE_CHECKING:
@@ -21,9 +20,10 @@ def history(
     pipeline: Annotated[str | None, typer.Argument(help="Pipeline to tell of.", show_default="all")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many of each.")] = 10,
     region: Region = None,
+    profile: Profile = None,
 ) -> None:
     """Executions of the pipelines, newest first, with their deployments."""
-    clients = Clients(require_running(home), region)
+    clients = connect(home, region, profile)
     listed = [] if pipeline else pages(clients("codepipeline"), "list_pipelines", "pipelines")
     names = [pipeline] if pipeline else [summary["name"] for summary in listed]
     if not names:

@@ -21,3 +21,18 @@ Home = Annotated[
 ]
 
 Region = Annotated[str | None, typer.Option(help="Region to look in.", show_default="the engine's")]
+
+Profile = Annotated[
+    str | None,
+    typer.Option(help="Work on AWS itself, with this profile of your AWS configuration.", show_default="the engine"),
+]
+
+Application = Annotated[
+    str | None, typer.Option(help="CodeDeploy application.", show_default="as `bootstrap` named the folder's")
+]
+
+Group = Annotated[str | None, typer.Option(help="Deployment group of the application.", show_default="its only one")]
+
+Cluster = Annotated[str | None, typer.Option(help="Cluster of the service.", show_default="the group's")]
+
+Service = Annotated[str | None, typer.Option(help="Service, instead of its group.", show_default="the group's")]

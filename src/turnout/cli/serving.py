@@ -7,16 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from turnout.cli.clients import Clients, pages
+from turnout.cli.place import groups as deployment_groups
 from turnout.cli.receipt_words import waits_for
 from turnout.cli.releases import releases, with_actions
-from turnout.cli.running import ask
 from turnout.cli.view import UNDER_WAY, Pipeline, Service, Side, View
 
 
 def look(clients: Clients) -> View:
     """Everything that serves in a region."""
-    listeners: dict[str, str] = ask(clients.running, "health")["listeners"]
-    groups = {(g["ecsServices"][0]["clusterName"], g["ecsServices"][0]["serviceName"]): g for g in _groups(clients)}
+    health = clients.told("health")
+    listeners: dict[str, str] = _on_aws(clients) if health is None else health["listeners"]
+    groups = {
+        (g["ecsServices"][0]["clusterName"], g["ecsServices"][0]["serviceName"]): g for g in deployment_groups(clients)
+    }
     described = tuple(
         _service(clients, service, groups.get((_last(service["clusterArn"]), service["serviceName"])), listeners)
         for service in services(clients)
@@ -28,6 +31,17 @@ def look(clients: Clients) -> View:
     return View(described, pipelines)
 
 
+def _on_aws(clients: Clients) -> dict[str, str]:
+    """Listener ARN → where it answers, by the names of the load balancers."""
+    elbv2 = clients("elbv2")
+    return {
+        listener["ListenerArn"]: f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}"
+        for balancer in pages(elbv2, "describe_load_balancers", "LoadBalancers")
+        for listener in pages(elbv2, "describe_listeners", "Listeners", LoadBalancerArn=balancer["LoadBalancerArn"])
+        if "Port" in listener and "DNSName" in balancer
+    }
+
+
 def services(clients: Clients) -> Iterator[dict[str, Any]]:
     """Every service of every cluster, as DescribeServices has it."""
     ecs = clients("ecs")
@@ -35,15 +49,6 @@ def services(clients: Clients) -> Iterator[dict[str, Any]]:
         arns = pages(ecs, "list_services", "serviceArns", cluster=cluster)
         for start in range(0, len(arns), 10):
             yield from ecs.describe_services(cluster=cluster, services=arns[start : start + 10])["services"]
-
-
-def _groups(clients: Clients) -> Iterator[dict[str, Any]]:
-    codedeploy = clients("codedeploy")
-    for application in pages(codedeploy, "list_applications", "applications"):
-        names = pages(codedeploy, "list_deployment_groups", "deploymentGroups", applicationName=application)
-        if names:
-            answer = codedeploy.batch_get_deployment_groups(applicationName=application, deploymentGroupNames=names)
-            yield from (group for group in answer["deploymentGroupsInfo"] if group.get("ecsServices"))
 
 
 def _service(
@@ -125,7 +130,7 @@ def _last_deployment(clients: Clients, group: Mapping[str, Any]) -> dict[str, An
     info = codedeploy.get_deployment(deploymentId=listed[0])["deploymentInfo"]
     found = {"deploymentId": listed[0], "status": info["status"], "creator": info.get("creator")}
     if info["status"] in UNDER_WAY:
-        found["waits_for"] = waits_for(ask(clients.running, f"receipts/{clients.region}/{listed[0]}"))
+        found["waits_for"] = waits_for(clients.told(f"receipts/{clients.region}/{listed[0]}"))
     elif error := info.get("errorInformation"):
         found["error"] = f"{error['code']}: {error['message']}"
     return found

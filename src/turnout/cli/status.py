@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from turnout.cli.clients import Clients
-from turnout.cli.options import Home, Region
+from turnout.cli.clients import Clients, connect
+from turnout.cli.options import Home, Profile, Region
 from turnout.cli.releases import Release, find_release
-from turnout.cli.running import require_running
 from turnout.cli.screen import ago, console, short, show, styled
 from turnout.cli.serving import look
 from turnout.cli.view import Pipeline, Service, View
@@ -31,9 +30,10 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     region: Region = None,
+    profile: Profile = None,
 ) -> None:
     """What serves. Exit status 0 only if the latest release (or --commit) is what serves; 1 if not; 3 if under way."""
-    clients = Clients(require_running(home), region)
+    clients = connect(home, region, profile)
     view = _watch(clients, commit, is_shown=not as_json) if watch else look(clients)
     if as_json:
         print(json.dumps(view.document, indent=1))

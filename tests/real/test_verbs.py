@@ -1,0 +1,147 @@
+"""deploy, watch, promote, stop and rollback against a live engine: by a profile, as on AWS, and by the engine's home."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.conftest import Live
+from turnout.cli.place import Wanted, find_place
+from turnout.cli.serves import who_serves
+from turnout.cli.versions import described, images_of
+
+pytestmark = pytest.mark.real
+
+GROUP = {"applicationName": "hello", "currentDeploymentGroupName": "hello"}
+
+
+def options(ready_minutes: int, kept_minutes: int) -> dict[str, object]:
+    ready: dict[str, object] = {"actionOnTimeout": "CONTINUE_DEPLOYMENT"}
+    if ready_minutes:
+        ready = {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": ready_minutes}
+    terminate = {"action": "TERMINATE", "terminationWaitTimeInMinutes": kept_minutes}
+    return {"deploymentReadyOption": ready, "terminateBlueInstancesOnDeploymentSuccess": terminate}
+
+
+class Verbs:
+    def __init__(self, live: Live, folder: Path) -> None:
+        self.live, self.folder = live, folder
+        (folder / "config").write_text(
+            f"[profile like-aws]\nregion = us-east-1\nendpoint_url = {live.running.endpoint}\n"
+            "aws_access_key_id = test\naws_secret_access_key = test\n"
+        )
+
+    def command(self, verb: str, *words: str) -> list[str]:
+        return [sys.executable, "-m", "turnout", verb, *words]
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in self.live.environment.items() if not k.startswith(("AWS_", "TURNOUT_"))}
+        return kept | {"AWS_CONFIG_FILE": str(self.folder / "config"), "TURNOUT_HOME": str(self.live.scene.home)}
+
+    def __call__(self, verb: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(verb, *words),
+            env=self.environment(),
+            cwd=cwd or self.live.scene.work_tree,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def pack(self, mark: str) -> None:
+        """Move the tag hello:moving to another image."""
+        app = self.live.scene.work_tree / "app.py"
+        app.write_text(app.read_text() + f"\n# {mark}\n")
+        assert self("pack", ".", "--tag", "hello:moving").returncode == 0
+
+    def serving(self) -> tuple[str, str]:
+        """(task definition, image) of what every request gets."""
+        found = who_serves(self.live.clients, find_place(self.live.clients, Wanted("hello", "hello")))
+        assert not found.astray
+        return found.task_definition, images_of(described(self.live.clients, found.task_definition))["hello"]
+
+
+@pytest.fixture
+def verbs(live: Live, tmp_path: Path) -> Iterator[Verbs]:
+    yield Verbs(live, tmp_path)
+    live.clients("codedeploy").update_deployment_group(**GROUP, blueGreenDeploymentConfiguration=options(0, 0))
+
+
+def test_a_rollback_runs_the_former_image_although_its_tag_has_moved(verbs: Verbs) -> None:
+    verbs.pack("one")
+    assert verbs("deploy", "--image", "hello:moving").returncode == 0
+    _, first = verbs.serving()
+    assert "@sha256:" in first
+    verbs.pack("two")
+    assert verbs("deploy", "--image", "hello:moving").returncode == 0
+    assert verbs.serving()[1] != first
+    done = verbs("rollback", "--profile", "like-aws", "--application", "hello")
+    assert done.returncode == 0, done.stderr
+    assert verbs.serving()[1] == first
+    again = verbs("rollback", "--to", verbs.serving()[0].rpartition("/")[2])
+    assert again.returncode == 2
+    assert "is what serves already" in again.stderr
+
+
+def test_a_green_that_waits_is_promoted_and_a_second_is_stopped_by_aws_api_alone(live: Live, verbs: Verbs) -> None:
+    live.clients("codedeploy").update_deployment_group(**GROUP, blueGreenDeploymentConfiguration=options(5, 0))
+    profile = ("--profile", "like-aws")
+    verbs.pack("three")
+    began = _begin(verbs, *profile)
+    assert verbs("promote", *profile).returncode == 0
+    assert began.wait(60) == 0
+    served = verbs.serving()
+    verbs.pack("four")
+    began = _begin(verbs, *profile)
+    assert verbs("stop", *profile).returncode == 0
+    assert began.wait(60) == 1, "it was rolled back: it does not serve"
+    assert verbs.serving() == served
+    assert verbs("watch", *profile).returncode == 1 or verbs.serving() == served
+    assert verbs("promote").returncode == 2
+
+
+def test_what_a_stop_without_a_rollback_leaves_is_finished_by_rollback(live: Live, verbs: Verbs) -> None:
+    verbs.pack("five")
+    before = verbs.serving()
+    config = "CodeDeployDefault.ECSCanary10Percent5Minutes"
+    began = _begin(verbs, "--config", config, seen="green 10 %")
+    assert verbs("stop", "--no-rollback").returncode == 0
+    assert began.wait(60) == 1
+    assert "leads to" in verbs("status").stdout
+    busy = verbs("deploy", "--image", "hello:moving")
+    assert (busy.returncode, "turnout rollback" in busy.stderr) == (2, True)
+    mended = verbs("rollback")
+    assert mended.returncode == 0, mended.stderr
+    assert verbs.serving() == before
+
+
+def _begin(verbs: Verbs, *words: str, seen: str = "Ready") -> subprocess.Popen[str]:
+    """`turnout deploy` in the background, once it has told what is to be seen."""
+    began = subprocess.Popen(
+        [sys.executable, "-u", *verbs.command("deploy", "--image", "hello:moving", *words)[1:]]
+        if "--profile" not in words
+        else [sys.executable, "-u", *verbs.command("deploy", "--image", f"{_registry()}/hello:moving", *words)[1:]],
+        env=verbs.environment(),
+        cwd=verbs.live.scene.work_tree,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert began.stdout is not None
+    said = ""
+    for line in began.stdout:
+        said += line
+        if seen in line:
+            return began
+    raise AssertionError(said)
+
+
+def _registry() -> str:
+    return "000000000000.dkr.ecr.us-east-1.amazonaws.com"
