@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from turnout.clock import Clock
 from turnout.errors import StepFailed
-from turnout.runtimes import Port, State, Workload
+from turnout.runtimes import Port, Ran, State, Workload
 
 
 @dataclass
@@ -34,6 +34,9 @@ class FakeRuntime:
         self.stubborn: set[str] = set()
         """Names of workloads that do not listen to SIGTERM."""
         self.signals: list[tuple[str, str]] = []
+        self.ran: dict[str, Ran] = {}
+        """Workload, or image as a workload names it → what a command inside of it ends with."""
+        self.execs: list[tuple[str, tuple[str, ...]]] = []
         self._left: dict[str, list[tuple[float, str]]] = {}
         """What removed containers said, until it has been read."""
         self._next_port = 61000
@@ -72,6 +75,14 @@ class FakeRuntime:
             self.end(name, 137)
         elif name not in self.stubborn:
             self.end(name, 143)
+
+    async def exec(self, workload: Workload, command: Sequence[str], timeout_s: float) -> Ran:
+        """What a test put into `ran` for this container, else what it put there for its image, else success."""
+        container = self.containers.get(workload.name)
+        if container is None or not container.state.is_running:
+            return Ran(None, "the container does not run")
+        self.execs.append((workload.name, tuple(command)))
+        return self.ran.get(workload.name) or self.ran.get(workload.image) or Ran(0, "")
 
     async def remove(self, name: str) -> None:
         container = self.containers.get(name)

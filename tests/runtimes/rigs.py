@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.runtime import FakeRuntime
 from turnout.clock import ManualClock
 from turnout.config import Config
-from turnout.runtimes import Port, Runtime, State, Workload
+from turnout.runtimes import Port, Ran, Runtime, State, Workload
 from turnout.runtimes.process import ProcessRuntime
 
 IMAGE = "program:1"
@@ -35,6 +35,9 @@ class Rig(Protocol):
 
     async def answers(self, state: State) -> bool:
         """Whether all its ports do."""
+
+    async def exec(self, name: str, script: str, timeout_s: float = 20.0) -> Ran:
+        """A line of shell inside a container that was started without further members."""
 
     async def restart(self) -> None:
         """Throw the runtime away, as a SIGKILL of the engine does, and make a new one."""
@@ -96,6 +99,12 @@ class FakeRig:
 
     async def answers(self, state: State) -> bool:
         return state.is_running and all(port.host_port for port in state.ports)
+
+    async def exec(self, name: str, script: str, timeout_s: float = 20.0) -> Ran:
+        on_paper = {"echo $NAME; exit 3": Ran(3, name), "sleep 60": Ran(None, "")}
+        self.runtime.ran[name] = on_paper.get(script, Ran(0, ""))
+        workload = Workload(name, await self.runtime.resolve(IMAGE, REGION))
+        return await self.runtime.exec(workload, ["/bin/sh", "-c", script], timeout_s)
 
     async def restart(self) -> None:
         """What is on paper stays there."""
@@ -173,6 +182,10 @@ class ProcessRig:
             _, writer = await asyncio.open_connection(state.host, port.host_port)
             writer.close()
         return True
+
+    async def exec(self, name: str, script: str, timeout_s: float = 20.0) -> Ran:
+        workload = self.workload(name, await self.runtime.resolve(IMAGE, REGION))
+        return await self.runtime.exec(workload, ["/bin/sh", "-c", script], timeout_s)
 
     async def restart(self) -> None:
         await self.runtime.close()

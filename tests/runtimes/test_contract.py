@@ -151,3 +151,30 @@ async def test_workloads_start_side_by_side(rig: Rig) -> None:
     states = await asyncio.gather(*(rig.start(f"task-{number}", ports=ONE_PORT) for number in range(6)))
     assert all(state.is_running for state in states)
     assert len({state.ports[0].host_port for state in states}) == 6
+
+
+async def test_a_command_runs_inside_a_workload_and_its_end_and_output_are_told(rig: Rig) -> None:
+    await rig.start("task")
+    ran = await rig.exec("task", "echo $NAME; exit 3")
+    assert (ran.exit_code, ran.output) == (3, "task")
+    assert (await rig.exec("task", "exit 0")).exit_code == 0
+
+
+async def test_a_command_that_takes_too_long_is_killed_and_has_no_exit_code(rig: Rig) -> None:
+    await rig.start("task")
+    assert (await rig.exec("task", "sleep 60", timeout_s=0.3)).exit_code is None
+
+
+async def test_a_command_inside_a_workload_that_does_not_run_has_no_exit_code(rig: Rig) -> None:
+    assert (await rig.exec("nobody", "exit 0")).exit_code is None
+    await rig.start("task")
+    await rig.end("task", 0)
+    await rig.exit_of("task")
+    ran = await rig.exec("task", "exit 0")
+    assert (ran.exit_code, ran.output) == (None, "the container does not run")
+
+
+async def test_an_engine_that_started_again_runs_commands_inside_what_runs(rig: Rig) -> None:
+    await rig.start("task")
+    await rig.restart()
+    assert (await rig.exec("task", "echo $NAME; exit 3")).output == "task"

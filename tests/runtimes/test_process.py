@@ -288,3 +288,39 @@ async def test_what_an_interrupted_start_left_behind_can_be_ended(
     detached = find(rig.runtime.folder / "task")
     assert detached is not None
     assert await detached.wait() == 128 + signal.SIGKILL
+
+
+async def test_a_command_sees_the_files_the_network_and_the_environment_of_its_container(rig: ProcessRig) -> None:
+    state = await rig.start("task", ports=ONE_PORT)
+    place = "/tmp/note" if rig.is_sandboxed else str(rig.config.tasks / "task" / "tmp" / "note")
+    assert await rig.ask("task", "write", place) == "written"
+    assert (await rig.exec("task", 'cat "$HOME/note"; pwd')).output.split()[0].startswith("x")
+    connects = f"import os, socket; socket.create_connection(('127.0.0.1', {state.ports[0].host_port}))"
+    workload = rig.workload("task", await rig.runtime.resolve("program:1", "us-east-1"), ports=ONE_PORT)
+    ran = await rig.runtime.exec(workload, ["python3", "-c", f"{connects}; print(os.environ['PORT'])"], 20)
+    assert (ran.exit_code, ran.output) == (0, str(state.ports[0].host_port))
+
+
+@only_sandboxed
+async def test_a_command_sees_the_processes_of_its_sandbox_and_has_no_more_rights(rig: ProcessRig) -> None:
+    await rig.start("task")
+    own = await rig.ask("task", "identity")
+    ran = await rig.exec("task", "readlink /proc/self/ns/pid; grep CapEff /proc/self/status; cat /proc/2/cmdline")
+    namespace, capabilities, program = ran.output.split("\n")
+    assert namespace == own["namespace"]
+    assert int(capabilities.split()[1], 16) == 0
+    assert "program.py" in program
+    assert (await rig.exec("task", f"ls {rig.config.home}")).exit_code != 0
+
+
+async def test_what_a_command_started_ends_with_it_when_its_time_is_up(rig: ProcessRig) -> None:
+    await rig.start("task")
+    await rig.exec("task", "sleep 4711 & sleep 4712 & wait", timeout_s=0.5)
+    running = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+    assert not [line for line in running if line.startswith((b"sleep\x004711", b"sleep\x004712"))]
+
+
+async def test_a_talkative_command_is_not_held_up_and_its_beginning_is_kept(rig: ProcessRig) -> None:
+    await rig.start("task")
+    ran = await rig.exec("task", "head -c 300000 /dev/zero | tr '\\0' x")
+    assert (ran.exit_code, ran.output) == (0, "x" * 4096)

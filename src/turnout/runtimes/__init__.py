@@ -5,7 +5,7 @@ A runtime keeps what it started alive without the engine: a workload is found ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,6 +53,15 @@ class State:
     """Why it ended or could not start, for people."""
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What became of a command inside a workload. `exit_code` is None when its time was up, and when nothing ran it."""
+
+    exit_code: int | None
+    output: str
+    """The beginning of what it wrote, both streams; or why it could not be run."""
+
+
 class Runtime(Protocol):
     """Docker, or plain processes. Errors are StepFailed with ECS's own words (CannotPullContainerError: …)."""
 
@@ -69,6 +78,12 @@ class Runtime(Protocol):
 
     async def kill(self, name: str, signal: str) -> None:
         """Send a signal ("SIGTERM", "SIGKILL") to the workload; nothing if it has ended."""
+
+    async def exec(self, workload: Workload, command: Sequence[str], timeout_s: float) -> Ran:
+        """Run a command inside a running workload, and wait for its end: with its files, network and environment.
+
+        When its time is up it is killed. A workload that does not run answers with exit code None.
+        """
 
     async def remove(self, name: str) -> None:
         """Forget an ended workload and its folder; its output stays until it has been read."""

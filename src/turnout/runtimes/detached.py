@@ -114,7 +114,7 @@ class Detached:
             else:
                 self._kill_session(self.identity.pid)
             return
-        head = self._head_of_sandbox()
+        head = self.head_of_sandbox()
         if head is None:
             self._kill_session(self.identity.pid)
         elif number == signals.SIGKILL or not children_of(head):
@@ -140,7 +140,7 @@ class Detached:
         for act in acts:
             act()
 
-    def _head_of_sandbox(self) -> int | None:
+    def head_of_sandbox(self) -> int | None:
         """The process that heads the sandbox, if it is (still) a grandchild of our supervisor."""
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError, IndexError):
             head = stat_of(json.loads((self.folder / "sandbox").read_text().splitlines()[0])["child-pid"])

@@ -140,9 +140,13 @@ class Images:
             if tagged in (entry["annotations"].get(TAG), entry["annotations"].get(WAS))
         ]
 
+    def unpacked(self, image: Image) -> Path:
+        """Where its file system lies, or would."""
+        return self.folder / "unpacked" / str(image.reference.digest).removeprefix("sha256:")
+
     def ensure_unpacked(self, image: Image) -> Path:
         """The file system of an image, read-only; made once. Blocking: call it in a thread."""
-        root = self.folder / "unpacked" / str(image.reference.digest).removeprefix("sha256:")
+        root = self.unpacked(image)
         if root.exists():
             return root
         root.parent.mkdir(parents=True, exist_ok=True)

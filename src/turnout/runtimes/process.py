@@ -15,14 +15,14 @@ import asyncio
 import os
 import signal as signals
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from turnout.config import Config
 from turnout.errors import StepFailed
 from turnout.names import DEFAULT_REGION
-from turnout.runtimes import Port, State, Workload
+from turnout.runtimes import Port, Ran, State, Workload, execs
 from turnout.runtimes.commands import (
     CannotStart,
     View,
@@ -139,6 +139,19 @@ class ProcessRuntime:
         if (detached := self._held.get(name) or find(self._folder_of(name))) is not None:
             detached.signal(signals.Signals["SIG" + signal.upper().removeprefix("SIG")])
 
+    async def exec(self, workload: Workload, command: Sequence[str], timeout_s: float) -> Ran:
+        await self.prepare()
+        state = await self.find(workload.name)
+        detached = self._held.get(workload.name)
+        if state is None or not state.is_running or detached is None:
+            return Ran(None, "the container does not run")
+        try:
+            image = self.images.get(parse_reference(workload.image, DEFAULT_REGION))
+            place = self._place_in(workload, image, state.ports, detached, command)
+        except (CannotStart, StepFailed, OSError) as error:
+            return Ran(None, str(error))
+        return await execs.run(place, timeout_s)
+
     async def remove(self, name: str) -> None:
         state = await self.find(name)
         if state is None or state.is_running:
@@ -190,8 +203,7 @@ class ProcessRuntime:
             raise CannotStart("the process runtime runs what `turnout pack` made; this image has its own userland")
         temporary = folder / "tmp"
         temporary.mkdir(exist_ok=True)
-        places = {"HOME": "/tmp"} if sandbox else {"HOME": str(temporary), "TMPDIR": str(temporary)}
-        environment = environment_of(workload, image, ports, {"PATH": userland.path, **places})
+        environment = self._environment(workload, image, ports)
         view = View(root, userland if sandbox else None)
         directory = workload.working_directory or image.working_directory
         place = check_directory(directory, view)
@@ -208,6 +220,31 @@ class ProcessRuntime:
             return await spawn(folder, command, environment, folder, in_sandbox=True)
         except OSError as error:
             raise CannotStart(str(error)) from error
+
+    def _environment(self, workload: Workload, image: Image, ports: tuple[Port, ...]) -> dict[str, str]:
+        assert self._userland is not None
+        temporary = str(self._folder_of(workload.name) / "tmp")
+        places = {"HOME": "/tmp"} if self._sandbox else {"HOME": temporary, "TMPDIR": temporary}
+        return environment_of(workload, image, ports, {"PATH": self._userland.path, **places})
+
+    def _place_in(
+        self, workload: Workload, image: Image, ports: tuple[Port, ...], detached: Detached, command: Sequence[str]
+    ) -> execs.Place:
+        """The way into a workload that runs. Raises CannotStart, OSError."""
+        folder, userland, sandbox = self._folder_of(workload.name), self._userland, self._sandbox
+        assert userland is not None
+        root = self.images.unpacked(image)
+        environment = self._environment(workload, image, ports)
+        directory = workload.working_directory or image.working_directory
+        view = View(root, userland if sandbox else None)
+        place = check_directory(directory, view)
+        if sandbox is None:
+            return execs.Place(with_host_paths(command, view), environment, place)
+        head = detached.head_of_sandbox()
+        if head is None:
+            raise CannotStart("the container is not up yet")
+        argv, descriptors = sandbox.argv_beside(head, userland, root / "app", folder / "tmp", directory, command)
+        return execs.Place(argv, environment, folder, descriptors)
 
     def _allocate(self, workload: Workload) -> tuple[Port, ...]:
         """Raises CannotStart when a port that was asked for by number is taken."""

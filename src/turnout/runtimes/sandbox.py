@@ -11,6 +11,7 @@ processes: with an environment of their own, but with the engine's view of the f
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import stat
 import sys
@@ -24,6 +25,9 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc"
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _ISOLATION = ("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--new-session", "--die-with-parent")
+_BESIDE = ("--cap-drop", "ALL", "--new-session", "--die-with-parent")
+_GET_USER_NAMESPACE = 0xB701
+"""ioctl NS_GET_USERNS: the user namespace that owns another namespace."""
 _PROBE_S = 10.0
 
 
@@ -65,9 +69,38 @@ class Sandbox:
     ) -> list[str]:
         """The command in its sandbox. `image` becomes /app, `temporary` /tmp; `user` is what it believes to be."""
         argv = [self.bubblewrap, "--json-status-fd", str(SANDBOX_STATUS_FD), *self.isolation(user)]
-        argv += ["--bind", str(temporary), "/tmp", *mounts(userland), "--ro-bind", str(image), "/app"]
-        argv += ["--remount-ro", "/", "--chdir", directory, "--", *command]
-        return argv
+        return argv + _inside(userland, image, temporary, directory, command)
+
+    def argv_beside(
+        self,
+        head: int,
+        userland: Userland,
+        image: Path,
+        temporary: Path,
+        directory: str,
+        command: Sequence[str],
+    ) -> tuple[list[str], tuple[int, ...]]:
+        """One more command in the sandbox that the process `head` heads, and the descriptors that it inherits.
+
+        It has the users and the processes of that sandbox, and the same files, mounted once more.
+        Raises OSError when the head has gone.
+        """
+        descriptors = [os.open(f"/proc/{head}/ns/pid", os.O_RDONLY)]
+        argv = [self.bubblewrap, "--pidns", str(descriptors[0]), *_BESIDE]
+        try:
+            if self.has_user_namespace:
+                # Bubblewrap may have moved the head on into a second user namespace: the mounts need the outer one.
+                descriptors.append(fcntl.ioctl(descriptors[0], _GET_USER_NAMESPACE))
+                argv += ["--userns", str(descriptors[1])]
+                inner = os.open(f"/proc/{head}/ns/user", os.O_RDONLY)
+                descriptors.append(inner)
+                if not os.path.sameopenfile(inner, descriptors[1]):
+                    argv += ["--userns2", str(inner)]
+        except OSError:
+            for fd in descriptors:
+                os.close(fd)
+            raise
+        return argv + _inside(userland, image, temporary, directory, command), tuple(descriptors)
 
     def isolation(self, user: tuple[int, int] | None = None) -> list[str]:
         argv = list(_ISOLATION)
@@ -76,6 +109,11 @@ class Sandbox:
             if user is not None:
                 argv += ["--uid", str(user[0]), "--gid", str(user[1])]
         return argv
+
+
+def _inside(userland: Userland, image: Path, temporary: Path, directory: str, command: Sequence[str]) -> list[str]:
+    argv = ["--bind", str(temporary), "/tmp", *mounts(userland), "--ro-bind", str(image), "/app"]
+    return [*argv, "--remount-ro", "/", "--chdir", directory, "--", *command]
 
 
 def mounts(userland: Userland) -> list[str]:
