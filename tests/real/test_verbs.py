@@ -1,4 +1,4 @@
-"""deploy, watch, promote, stop and rollback against a live engine: by a profile, as on AWS, and by the engine's home."""
+"""deploy, watch, promote, stop, rollback against a live engine: by a profile, as on AWS, and by the engine's home."""
 
 from __future__ import annotations
 
