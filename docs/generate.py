@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 from botocore import xform_name
 
+from turnout.cloudwatch.api import CloudWatch
 from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import CodeCommit
 from turnout.codedeploy.api import CodeDeploy
@@ -46,16 +48,23 @@ def _operations() -> Iterator[str]:
     yield "answers 501 and names itself; it is never made up.\n"
     for room in OWNED:
         model = session.get_service_model(room.SERVICE)
-        done = [name for name in sorted(model.operation_names) if callable(getattr(room, xform_name(name), None))]
+        done = _done(session, room)
         yield f"## {model.metadata.get('serviceAbbreviation', model.metadata['serviceFullName'])}\n"
         yield f"`{room.SERVICE}`, {len(done)} operations: {', '.join(done)}.\n"
-    shared = session.get_service_model(Logs.SERVICE).operation_names
-    lines = [name for name in sorted(shared) if callable(getattr(Logs, xform_name(name), None))]
+    lines, metrics = (", ".join(_done(session, room)) for room in (Logs, CloudWatch))
     yield "## Everything else\n"
-    yield f"Streams and events of CloudWatch Logs are ours, too ({', '.join(lines)}). Every other operation and service"
-    yield "(IAM, STS, S3, SNS, ECR, EC2, SSM, Secrets Manager, CloudWatch, Route 53, ACM, KMS …) is"
+    yield f"Streams and events of CloudWatch Logs are ours, too ({lines}), and so are CloudWatch's metrics and alarms"
+    yield f"({metrics}; PutCompositeAlarm answers 501). Every other operation and service"
+    yield "(IAM, STS, S3, SNS, ECR, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"
     yield "[moto](https://docs.getmoto.org/en/latest/docs/services/index.html), mounted in the same process: it keeps"
     yield "the records, and they survive a restart."
+
+
+def _done(session: botocore.session.Session, room: Any) -> list[str]:
+    """The operations that a room has a method for."""
+    names = session.get_service_model(room.SERVICE).operation_names
+    refused = {"PutCompositeAlarm"}
+    return [name for name in sorted(names) if callable(getattr(room, xform_name(name), None)) and name not in refused]
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ import uvicorn
 from turnout import __version__
 from turnout.aws import Aws
 from turnout.clock import Clock
+from turnout.cloudwatch.api import MIGRATIONS as CLOUDWATCH
+from turnout.cloudwatch.api import CloudWatch
 from turnout.codebuild.api import MIGRATIONS as CODEBUILD
 from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import MIGRATIONS as CODECOMMIT
@@ -58,6 +60,7 @@ MIGRATIONS = {
     "ecs": ECS,
     "elbv2": LOADBALANCER,
     "logs": LOGS,
+    "cloudwatch": CLOUDWATCH,
 }
 
 LAST_ANSWERS_S = 5
@@ -85,14 +88,17 @@ class Engine:
         self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
         self.ecs = Ecs(*words, runtime)
         self.logs = Logs(self.store, clock, self.others)
+        self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
         owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
         for room in owned:
             self.aws.own(room.SERVICE, room)
-        self.aws.share(self.logs.SERVICE, self.logs)
+        shared = (self.logs, self.cloudwatch)
+        for part in shared:
+            self.aws.share(part.SERVICE, part)
         self.aws.listen(self.codepipeline.heard)
         self.rooms = owned
-        self.runner = Runner(self.runs, [plan for room in owned for plan in room.plans], clock)
-        models = OwnedModels([*(room.SERVICE for room in owned), self.logs.SERVICE])
+        self.runner = Runner(self.runs, [plan for room in (*owned, self.cloudwatch) for plan in room.plans], clock)
+        models = OwnedModels(room.SERVICE for room in (*owned, *shared))
         pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health}
         self.gateway = Gateway(self.aws, models, self.others, config, GitHttp(self.codecommit), pages)
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.bluegreen import RULE, TEST
 from tests.rooms.deploying import Deploying
+from tests.rooms.test_codedeploy_alarms import put_alarm
 
 SPAN_S = 900.0
 
@@ -44,6 +45,20 @@ def failing_late(shop: Deploying) -> str:
     deployment_id = shop.deploy(deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
     shop.tick(60)
     shop.client.stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+    return deployment_id
+
+
+def alarmed(shop: Deploying) -> str:
+    """An alarm goes off in the middle of the canary."""
+    put_alarm(shop, "errors")
+    shop.create_group(
+        alarmConfiguration={"enabled": True, "alarms": [{"name": "errors"}]},
+        autoRollbackConfiguration={"enabled": True, "events": ["DEPLOYMENT_STOP_ON_ALARM"]},
+    )
+    deployment_id = shop.deploy(deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
+    shop.tick(60)
+    datum = {"MetricName": "errors", "Value": 5.0}
+    shop.run(shop.aws.call("cloudwatch", "PutMetricData", "us-east-1", Namespace="shop", MetricData=[datum]))
     return deployment_id
 
 
@@ -88,7 +103,7 @@ def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) 
     return points, end
 
 
-@pytest.mark.parametrize("begin", [straight, linear, failing, failing_late, not_continued])
+@pytest.mark.parametrize("begin", [straight, linear, failing, failing_late, alarmed, not_continued])
 def test_a_deployment_ends_the_same_wherever_the_engine_is_killed(
     tmp_path: Path, begin: Callable[[Deploying], str]
 ) -> None:

@@ -12,6 +12,8 @@ from tests.fakes.bluegreen import CLUSTER, PROD, SERVICE, TEST, FakeBalancer, Fa
 from tests.fakes.shapes import check_answer
 from turnout.aws import Answer, Aws, Call, Event
 from turnout.clock import ManualClock
+from turnout.cloudwatch.api import MIGRATIONS as CLOUDWATCH
+from turnout.cloudwatch.api import CloudWatch
 from turnout.codedeploy.api import MIGRATIONS, CodeDeploy
 from turnout.config import Config
 from turnout.errors import AwsError
@@ -73,16 +75,18 @@ class Deploying(World):
     def boot(self) -> None:
         self.loop = asyncio.new_event_loop()
         config = Config(home=self.home, port=4566)
-        self.store = Store(config.database, {"runs": SCHEMA, "codedeploy": MIGRATIONS})
+        self.store = Store(config.database, {"runs": SCHEMA, "codedeploy": MIGRATIONS, "cloudwatch": CLOUDWATCH})
         self.store._connection.execute("PRAGMA synchronous = OFF")  # an engine is killed here, the machine never is
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(self.elsewhere)
         self.room = CodeDeploy(self.store, self.runs, self.aws, self.clock, config, self.balancer)
         for service, room in (("codedeploy", self.room), ("ecs", self.ecs), ("elbv2", self.balancer)):
             self.aws.own(service, room)
+        self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, self.clock, self.elsewhere)
+        self.aws.share("cloudwatch", self.cloudwatch)
         self.codedeploy_answers_are_checked()
-        self.aws.listen(lambda tx, event: self.events.append(event))
-        self.runner = Runner(self.runs, self.room.plans, self.clock)
+        self.aws.listen(lambda tx, event: self.events.append(event) if event.source == "aws.codedeploy" else None)
+        self.runner = Runner(self.runs, [*self.room.plans, *self.cloudwatch.plans], self.clock)
         self.gateway = Gateway(self.aws, OwnedModels(["codedeploy"]), self.elsewhere, config, _no_git, {})
         self.engine = self  # type: ignore[assignment]
         self.store.fuse = self.aws.fuse = lambda point: self.fuse(point)

@@ -75,6 +75,9 @@ def page(document: Receipt, now: float) -> Iterator[RenderableType]:
         yield f"[bold]Switch[/]    {escape('; '.join(part for part in (text, switch['note']) if part))}"
     if (proof := drained(document)) is not None:
         yield f"[bold]Drained[/]   {escape(proof)}"
+    for alarm in document.get("alarms", []):
+        since = f"since {clock_time(alarm['at'])}"
+        yield f"[bold]Alarm[/]     {escape(alarm['name'])} {since}: {escape(alarm['reason'])}"
     if (rollback := document["rollback"]) is not None:
         yield f"[bold]Rollback[/]  {escape(rollback['message'])}"
     if (error := document["error"]) is not None:

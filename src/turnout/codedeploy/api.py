@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from turnout.aws import Aws
 from turnout.clock import Clock
+from turnout.codedeploy.alarms import Alarms, AlarmWatch
 from turnout.codedeploy.applications import Applications
 from turnout.codedeploy.configs import Configs
 from turnout.codedeploy.deployments import Deployments
@@ -18,7 +19,7 @@ from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.receipts import RECEIPTS, Receipts
 from turnout.codedeploy.records import Records
 from turnout.codedeploy.revisions import Revisions
-from turnout.codedeploy.starting import History, Starting
+from turnout.codedeploy.starting import KIND, History, Starting
 from turnout.codedeploy.tags import Tags
 from turnout.codedeploy.targets import Targets
 from turnout.codedeploy.triggers import TriggerPlan
@@ -43,8 +44,9 @@ class CodeDeploy(Applications, Groups, Configs, Deployments, Targets, Revisions,
         self._history = History(store)
         self._reach = Reach(aws, runs, clock, traffic)
         self._starting = Starting(runs, aws, self._history)
-        plan = DeploymentPlan(self._reach, self._starting, self._history, self.receipts)
-        self.plans: list[Plan] = [plan, TriggerPlan(aws)]
+        alarms = Alarms(aws, runs)
+        plan = DeploymentPlan(self._reach, self._starting, self._history, self.receipts, alarms)
+        self.plans: list[Plan] = [plan, AlarmWatch(alarms, runs, KIND), TriggerPlan(aws)]
 
     async def start(self) -> None:
         """Nothing to put right: the rows are all there is."""

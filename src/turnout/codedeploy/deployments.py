@@ -8,6 +8,7 @@ from typing import Any
 from turnout.aws import Answer, Aws, Call
 from turnout.clock import Clock
 from turnout.codedeploy import source
+from turnout.codedeploy.alarms import check_alarms
 from turnout.codedeploy.appspec import AppSpec, invalid
 from turnout.codedeploy.configs import find_config
 from turnout.codedeploy.describing import describe_deployment, status_of
@@ -55,9 +56,13 @@ class Deployments:
         config = find_config(
             self._records, call.region, call.get("deploymentConfigName", group["deploymentConfigName"])
         )
-        _check_implemented(appspec, call.get("overrideAlarmConfiguration") or group.get("alarmConfiguration") or {})
+        _check_implemented(appspec)
+        alarms = check_alarms(call.get("overrideAlarmConfiguration") or group.get("alarmConfiguration") or {})
         task_definition = await self._resolve(call.region, appspec)
-        spec = self._freeze(call, application, group, config, revision, {**asdict(appspec), **task_definition})
+        spec = self._freeze(call, application, group, config, revision, {**asdict(appspec), **task_definition}) | {
+            "alarms": [alarm["name"] for alarm in alarms["alarms"]] if alarms["enabled"] else [],
+            "ignores_poll_alarm_failure": alarms["ignorePollAlarmFailure"],
+        }
         with self._records.store.transaction() as tx:
             if (caused := self._runs.caused_by(cause)) is not None:
                 return {"deploymentId": caused.name}
@@ -239,14 +244,8 @@ def _check_options(call: Call) -> None:
         raise AwsError("InvalidInputException", "For ECS deployment, deploymentMode must be STANDARD")
 
 
-def _check_implemented(appspec: AppSpec, alarms: Document) -> None:
+def _check_implemented(appspec: AppSpec) -> None:
     """What the deployment would need and cannot have is said now; it is never run without."""
     if appspec.hooks:
         named = ", ".join(appspec.hooks)
         raise invalid(f"turnout does not run AppSpec hooks yet: take {named} out of Hooks to deploy without.")
-    if alarms.get("enabled") and alarms.get("alarms"):
-        raise AwsError(
-            "InvalidAlarmConfigException",
-            "turnout does not watch alarms yet: disable alarmConfiguration of the deployment group, or pass"
-            " overrideAlarmConfiguration with enabled=false, to deploy without.",
-        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from turnout.codedeploy.alarms import check_alarms
 from turnout.codedeploy.starting import ALL_AT_ONCE_CONFIG
 from turnout.errors import AwsError
 
@@ -53,6 +54,8 @@ def checked(given: Mapping[str, Any]) -> Document:
             message = "A trigger must have a name, the ARN of an SNS topic, and events."
             raise AwsError("InvalidTriggerConfigException", message)
     group = {member: given[member] for member in KEPT if given.get(member) is not None}
+    if given.get("alarmConfiguration") is not None:
+        group["alarmConfiguration"] = check_alarms(given["alarmConfiguration"])
     group["deploymentConfigName"] = given.get("deploymentConfigName") or ALL_AT_ONCE_CONFIG
     group["outdatedInstancesStrategy"] = given.get("outdatedInstancesStrategy", "UPDATE")
     group["autoRollbackConfiguration"] = check_auto_rollback(given.get("autoRollbackConfiguration"))

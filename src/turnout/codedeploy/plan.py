@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from turnout.codedeploy import lifecycle
+from turnout.codedeploy.alarms import Alarms, end_watch
 from turnout.codedeploy.announcing import announce
 from turnout.codedeploy.cleanup import Cleanup
 from turnout.codedeploy.colours import BLUE, GREEN
@@ -33,8 +34,9 @@ STATES = {Status.SUCCEEDED: "SUCCESS", Status.FAILED: "FAILURE", Status.STOPPED:
 class DeploymentPlan(StraightPlan):
     kind = KIND
 
-    def __init__(self, reach: Reach, starting: Starting, history: History, receipts: Receipts) -> None:
+    def __init__(self, reach: Reach, starting: Starting, history: History, receipts: Receipts, alarms: Alarms) -> None:
         self._reach = reach
+        self._alarms = alarms
         self._starting = starting
         self._history = history
         self._receipts = receipts
@@ -62,6 +64,8 @@ class DeploymentPlan(StraightPlan):
         }
 
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
+        if step.name == lifecycle.PREFLIGHT:
+            await self._alarms.check_at_start(run)
         ensure = (self._back if lifecycle.is_rollback(run.spec) else self._forth).get(step.name)
         if ensure is None:  # an event without a hook succeeds at once
             return Done()
@@ -91,6 +95,7 @@ class DeploymentPlan(StraightPlan):
         elif wants_rollback(run, list(steps)):
             self._starting.roll_back(tx, run)
         runs = self._reach.runs
+        end_watch(tx, runs, run)
         run = runs.get(run.id)
         announce(tx, self._reach.aws, runs, run, STATES[run.status])
         self._receipts.keep(tx, run)

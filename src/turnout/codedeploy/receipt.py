@@ -26,6 +26,7 @@ seconds (float), spans milliseconds, percentages 0 to 100; what is not known is 
     trafficNote         why there are no figures
     switch              null | {at, firstAnswerAt, ms, note}: from the commit of green's weight to its first answer
     drained             null | {colour, isProven, deadlineReached, reason, at, requests, inFlight, weightsVersion}
+    alarms              [{name, at, reason}]: the alarms that stopped the deployment, and since when they are active
     rollback            null | {deploymentId, triggeringDeploymentId, message}
 """
 
@@ -76,6 +77,7 @@ def build(
         "trafficNote": facts.get("flows_note"),
         "switch": _switch(facts.get("switch")),
         "drained": _drained(facts.get("drained")),
+        "alarms": facts.get("alarmed", []),
         "rollback": _rollback(run),
     }
 

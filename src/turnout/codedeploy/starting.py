@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.aws import Aws
+from turnout.codedeploy.alarms import insert_watch
 from turnout.codedeploy.announcing import announce
 from turnout.codedeploy.lifecycle import ROLLBACK_CREATOR, steps_for
 from turnout.codedeploy.shifting import ALL_AT_ONCE
@@ -54,6 +55,7 @@ class Starting:
         )
         self._history.add(tx, run, attempted=run.name)
         announce(tx, self._aws, self._runs, run, "START")
+        insert_watch(tx, self._runs, run)
         return run
 
     def roll_back(self, tx: Transaction, failed: Run) -> Run:
@@ -67,6 +69,7 @@ class Starting:
             "description": None,
             "rollback_events": [],
             "rolls_back": failed.name,
+            "alarms": [],
         }
         kept = ("service_arn", "blue", "green", "task_sets")
         facts = {name: failed.facts[name] for name in kept if name in failed.facts}
