@@ -11,6 +11,7 @@ from pathlib import Path
 import botocore.session
 from botocore import xform_name
 
+from turnout.awslambda.api import Lambda
 from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import CodeCommit
 from turnout.codedeploy.api import CodeDeploy
@@ -51,11 +52,18 @@ def _operations() -> Iterator[str]:
         yield f"`{room.SERVICE}`, {len(done)} operations: {', '.join(done)}.\n"
     shared = session.get_service_model(Logs.SERVICE).operation_names
     lines = [name for name in sorted(shared) if callable(getattr(Logs, xform_name(name), None))]
+    functions = [name for name in sorted(session.get_service_model("lambda").operation_names) if _has(Lambda, name)]
     yield "## Everything else\n"
+    yield f"Lambda functions really run ({', '.join(functions)} are ours; moto keeps their records, and is not asked"
+    yield "to run anything)."
     yield f"Streams and events of CloudWatch Logs are ours, too ({', '.join(lines)}). Every other operation and service"
     yield "(IAM, STS, S3, SNS, ECR, EC2, SSM, Secrets Manager, CloudWatch, Route 53, ACM, KMS …) is"
     yield "[moto](https://docs.getmoto.org/en/latest/docs/services/index.html), mounted in the same process: it keeps"
     yield "the records, and they survive a restart."
+
+
+def _has(room: type, operation: str) -> bool:
+    return callable(getattr(room, xform_name(operation), None))
 
 
 def main() -> None:

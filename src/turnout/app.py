@@ -19,6 +19,7 @@ import uvicorn
 
 from turnout import __version__
 from turnout.aws import Aws
+from turnout.awslambda.api import Lambda
 from turnout.clock import Clock
 from turnout.codebuild.api import MIGRATIONS as CODEBUILD
 from turnout.codebuild.api import CodeBuild
@@ -85,14 +86,16 @@ class Engine:
         self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
         self.ecs = Ecs(*words, runtime)
         self.logs = Logs(self.store, clock, self.others)
+        self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)
         owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
         for room in owned:
             self.aws.own(room.SERVICE, room)
         self.aws.share(self.logs.SERVICE, self.logs)
+        self.aws.share(self.awslambda.SERVICE, self.awslambda)
         self.aws.listen(self.codepipeline.heard)
-        self.rooms = owned
-        self.runner = Runner(self.runs, [plan for room in owned for plan in room.plans], clock)
-        models = OwnedModels([*(room.SERVICE for room in owned), self.logs.SERVICE])
+        self.rooms = (*owned, self.awslambda)
+        self.runner = Runner(self.runs, [plan for room in self.rooms for plan in room.plans], clock)
+        models = OwnedModels([*(room.SERVICE for room in self.rooms), self.logs.SERVICE])
         pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health}
         self.gateway = Gateway(self.aws, models, self.others, config, GitHttp(self.codecommit), pages)
 
