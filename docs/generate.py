@@ -12,6 +12,7 @@ from typing import Any
 import botocore.session
 from botocore import xform_name
 
+from turnout.awslambda.api import Lambda
 from turnout.cloudwatch.api import CloudWatch
 from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import CodeCommit
@@ -52,7 +53,10 @@ def _operations() -> Iterator[str]:
         yield f"## {model.metadata.get('serviceAbbreviation', model.metadata['serviceFullName'])}\n"
         yield f"`{room.SERVICE}`, {len(done)} operations: {', '.join(done)}.\n"
     lines, metrics = (", ".join(_done(session, room)) for room in (Logs, CloudWatch))
+    functions = ", ".join(_done(session, Lambda))
     yield "## Everything else\n"
+    yield f"Lambda functions really run ({functions} are ours; moto keeps their records, and is not asked"
+    yield "to run anything)."
     yield f"Streams and events of CloudWatch Logs are ours, too ({lines}), and so are CloudWatch's metrics and alarms"
     yield f"({metrics}; PutCompositeAlarm answers 501). Every other operation and service"
     yield "(IAM, STS, S3, SNS, ECR, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"

@@ -19,6 +19,7 @@ import uvicorn
 
 from turnout import __version__
 from turnout.aws import Aws
+from turnout.awslambda.api import Lambda
 from turnout.clock import Clock
 from turnout.cloudwatch.api import MIGRATIONS as CLOUDWATCH
 from turnout.cloudwatch.api import CloudWatch
@@ -89,15 +90,17 @@ class Engine:
         self.ecs = Ecs(*words, runtime)
         self.logs = Logs(self.store, clock, self.others)
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
+        self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)
         owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
         for room in owned:
             self.aws.own(room.SERVICE, room)
-        shared = (self.logs, self.cloudwatch)
+        shared = (self.logs, self.cloudwatch, self.awslambda)
         for part in shared:
             self.aws.share(part.SERVICE, part)
         self.aws.listen(self.codepipeline.heard)
-        self.rooms = owned
-        self.runner = Runner(self.runs, [plan for room in (*owned, self.cloudwatch) for plan in room.plans], clock)
+        self.rooms = (*owned, self.awslambda)
+        acting = (*self.rooms, self.cloudwatch)
+        self.runner = Runner(self.runs, [plan for room in acting for plan in room.plans], clock)
         models = OwnedModels(room.SERVICE for room in (*owned, *shared))
         pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health}
         self.gateway = Gateway(self.aws, models, self.others, config, GitHttp(self.codecommit), pages)

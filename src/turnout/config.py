@@ -59,6 +59,11 @@ class Config:
         return self.home / "codebuild"
 
     @property
+    def functions(self) -> Path:
+        """The code of Lambda functions by hash, and a folder per invocation."""
+        return self.home / "lambda"
+
+    @property
     def tasks(self) -> Path:
         """One folder per container of a process task."""
         return self.home / "tasks"

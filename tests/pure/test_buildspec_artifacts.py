@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from turnout.codebuild.archives import BadArchive, pack, unpack
 from turnout.codebuild.artifacts import NoArtifacts, select
 from turnout.codebuild.buildspec import Artifacts
+from turnout.runtimes.archives import BadArchive, pack, unpack
 
 FILES = ("appspec.yml", "dist/index.html", "dist/css/a.css", "dist/css/deep/b.css", ".hidden", "docs/a b.md", "run.sh")
 

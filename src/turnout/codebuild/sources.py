@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from turnout.aws import Aws
-from turnout.codebuild.archives import BadArchive, unpack
 from turnout.codebuild.spec import Build
 from turnout.errors import AwsError, StepFailed
+from turnout.runtimes.archives import BadArchive, unpack
 
 _CLONE_URL = re.compile(
     r"[a-z]+://(?:[^/@]*@)?(?P<host>[^/]+)/v1/repos/(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)/)?(?P<name>[\w.-]+)/?"

@@ -11,12 +11,12 @@ from asyncio.subprocess import DEVNULL, PIPE
 from typing import Any
 
 from turnout.aws import Aws
-from turnout.codebuild.archives import pack
 from turnout.codebuild.artifacts import NoArtifacts, Selection, select
 from turnout.codebuild.buildspec import Artifacts, Buildspec
 from turnout.codebuild.output import Output
 from turnout.codebuild.spec import Build
 from turnout.errors import AwsError, StepFailed
+from turnout.runtimes.archives import pack
 
 NAME_WITHIN_S = 10.0
 

@@ -123,7 +123,11 @@ def serialize(operation: OperationModel, protocol: str, answer: dict[str, Any], 
     text = written["body"]
     headers |= {name.lower(): value for name, value in written["headers"].items()}
     headers["content-type"] = _content_type(operation, protocol)
-    return Reply(written["status_code"], headers, text.encode() if isinstance(text, str) else text)
+    shape = operation.output_shape
+    members = shape.members.items() if shape is not None else ()
+    said = [name for name, member in members if member.serialization.get("location") == "statusCode"]
+    status = int(answer[said[0]]) if said and said[0] in answer else written["status_code"]
+    return Reply(status, headers, text.encode() if isinstance(text, str) else text or b"")
 
 
 def serialize_error(operation: OperationModel, protocol: str, error: AwsError, request_id: str) -> Reply:

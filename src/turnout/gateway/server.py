@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -93,10 +94,10 @@ class Gateway:
     async def _answer(self, wire: Wire, raw_headers: list[tuple[bytes, bytes]]) -> Reply:
         request_id = new_uuid()
         credential = credential_of(wire)
-        routed = self._route(wire, credential)
+        routed = self._route(wire, credential) or self._route_rest(wire, credential)
         if routed is None:
             return self._from_others(wire, raw_headers, credential, request_id)
-        service, name, wire_protocol = routed
+        service, name, wire_protocol, wire = routed
         operation = find_operation(service, name)
         if operation is None:
             return _json(400, {"__type": "UnknownOperationException", "message": f"{service} has no operation {name}"})
@@ -127,16 +128,16 @@ class Gateway:
         message = f"a bug in turnout; the traceback is in the engine's log under request {request_id}"
         return protocol.serialize_error(operation, wire_protocol, AwsError("InternalFailure", message, 500), request_id)
 
-    def _route(self, wire: Wire, credential: Credential | None) -> tuple[str, str, str] | None:
-        """(service, operation, protocol) of a request that is for us to parse."""
+    def _route(self, wire: Wire, credential: Credential | None) -> tuple[str, str, str, Wire] | None:
+        """(service, operation, protocol, request) of a request that is for us to parse."""
         by_prefix = self._models.by_target_prefix
         if target := wire.headers.get("x-amz-target"):
             prefix, _, operation = target.rpartition(".")
-            return (by_prefix[prefix], operation, "json") if prefix in by_prefix else None
+            return (by_prefix[prefix], operation, "json", wire) if prefix in by_prefix else None
         if wire.headers.get("smithy-protocol") == "rpc-v2-cbor":
             prefix, separator, operation = wire.path.removeprefix("/service/").partition("/operation/")
             service = by_prefix.get(prefix) or UNOWNED_CBOR.get(prefix)
-            return (service, operation, CBOR) if service and separator else None
+            return (service, operation, CBOR, wire) if service and separator else None
         if wire.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             form = dict(parse_qsl(wire.body.decode("utf-8", "replace")))
         else:
@@ -144,7 +145,16 @@ class Gateway:
         if "Action" in form and "Version" in form:
             for (signing_name, version), service in self._models.by_query_version.items():
                 if version == form["Version"] and (credential is None or credential.service == signing_name):
-                    return service, form["Action"], "query"
+                    return service, form["Action"], "query", wire
+        return None
+
+    def _route_rest(self, wire: Wire, credential: Credential | None) -> tuple[str, str, str, Wire] | None:
+        """The same of a request whose operation is its method and path."""
+        services = self._models.rest_services
+        wanted = services.values() if credential is None else [services.get(credential.service, "")]
+        for service in wanted:
+            if found := self._models.rest_operation(service, wire.method, wire.path):
+                return service, found[0], "rest-json", replace(wire, url_params=found[1])
         return None
 
     def _from_others(
