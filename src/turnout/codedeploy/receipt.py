@@ -26,6 +26,8 @@ seconds (float), spans milliseconds, percentages 0 to 100; what is not known is 
     trafficNote         why there are no figures
     switch              null | {at, firstAnswerAt, ms, note}: from the commit of green's weight to its first answer
     drained             null | {colour, isProven, deadlineReached, reason, at, requests, inFlight, weightsVersion}
+    longConnections     null | {policy, moved, left, cut}: client connections of the listener once traffic moved,
+                        without and with a request in flight on the colour that was left; and what was cut at its end
     rollback            null | {deploymentId, triggeringDeploymentId, message}
 """
 
@@ -76,6 +78,7 @@ def build(
         "trafficNote": facts.get("flows_note"),
         "switch": _switch(facts.get("switch")),
         "drained": _drained(facts.get("drained")),
+        "longConnections": facts.get("long_connections"),
         "rollback": _rollback(run),
     }
 
