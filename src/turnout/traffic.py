@@ -12,6 +12,12 @@ from typing import Any, Protocol
 
 Mark = dict[str, Any]
 
+LONG_CONNECTIONS_TAG = "turnout:long-connections"
+"""The tag of a listener that says what becomes of connections on the colour that a deployment leaves."""
+LONG_CONNECTIONS = ("cut", "leave")
+"""cut (without the tag): nothing before the deregistration delay; what is in flight then ends with the tasks (AWS too).
+leave: the tasks are kept until the last connection has been closed, however long that takes."""
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -52,6 +58,9 @@ class Traffic(Protocol):
     async def since(self, mark: Mark) -> dict[str, Flow]:
         """What each target group of the mark carried since, and under "" what no group was reached for
         (a 503 with all weights zero, a connection that failed before it was routed)."""
+
+    async def connections(self, region: str, listener_arn: str) -> int | None:
+        """How many client connections the listener holds; None where that cannot be told."""
 
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         """When the first request after `after` was answered by the group; None if none was within `within_s`."""

@@ -152,6 +152,7 @@ class FakeBalancer:
         self.is_drained = True
         self.has_traffic = True
         self.is_silent = False
+        self.policy = ""
         self.marks: list[Mark] = []
 
     def weights(self, listener: str = PROD) -> dict[str, int]:
@@ -168,6 +169,11 @@ class FakeBalancer:
 
     def describe_target_group_attributes(self, call: Call) -> Answer:
         return {"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "15"}]}
+
+    def describe_tags(self, call: Call) -> Answer:
+        (arn,) = call["ResourceArns"]
+        tags = [{"Key": "turnout:long-connections", "Value": self.policy}] if self.policy else []
+        return {"TagDescriptions": [{"ResourceArn": arn, "Tags": tags}]}
 
     def describe_listeners(self, call: Call) -> Answer:
         (arn,) = call["ListenerArns"]
@@ -220,6 +226,10 @@ class FakeBalancer:
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         self._speak()
         return after + 0.004 if self.has_traffic else None
+
+    async def connections(self, region: str, listener_arn: str) -> int | None:
+        self._speak()
+        return 10
 
     async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
         self._speak()

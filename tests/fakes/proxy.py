@@ -80,6 +80,9 @@ class FakeProxy:
         counted = {group: self.counted.get(group, GroupCounters()) for group in groups}
         return Counters(self.epoch, counted, [0, len(self.failed)])
 
+    async def connections(self, port: int) -> int | None:
+        return 0
+
     async def completed(self, group: str) -> int:
         """A group that somebody's weights lead to, and that has a target, has always just answered once more."""
         counted = self.counted.get(group, GroupCounters())

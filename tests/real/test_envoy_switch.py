@@ -76,6 +76,7 @@ def test_what_is_in_flight_survives_a_switch_and_a_deregistration(tmp_path: Path
             drained = await balancer.traffic.prove_drained(REGION, b)
             assert (drained.is_proven, drained.in_flight) == (False, 4)
             assert drained.reason == "4 requests in flight"
+            assert await balancer.traffic.connections(REGION, listener) == 4
 
             target = [{"Id": "i-1", "Port": blue.port}]
             await balancer.asks("DeregisterTargets", TargetGroupArn=b, Targets=target)

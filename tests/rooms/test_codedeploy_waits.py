@@ -114,6 +114,31 @@ def test_at_the_drain_deadline_blue_is_stopped_all_the_same_and_the_receipt_says
     assert [wait["why"] for wait in step["waits"]] == ["blue is not drained yet: 3 requests in flight"]
 
 
+def test_blue_is_left_until_its_last_connection_is_closed_where_the_listener_says_so(shop: Deploying) -> None:
+    shop.create_group()
+    shop.balancer.policy = "leave"
+    shop.balancer.is_drained = False
+    deployment_id = shop.deploy()
+    shop.tick(100_000)
+    assert shop.info(deployment_id)["status"] == "InProgress"
+    assert len(shop.ecs.alive()) == 2
+    shop.balancer.is_drained = True
+    shop.reboot()
+    shop.tick(60)
+    assert shop.info(deployment_id)["status"] == "Succeeded"
+    counted = shop.room.receipts.find(REGION, deployment_id)["longConnections"]
+    assert counted == {"policy": "leave", "moved": 7, "left": 3, "cut": 0}
+
+
+def test_what_is_cut_at_the_drain_deadline_is_counted(shop: Deploying) -> None:
+    shop.create_group()
+    shop.balancer.is_drained = False
+    deployment_id = shop.deploy()
+    shop.tick(60)
+    counted = shop.room.receipts.find(REGION, deployment_id)["longConnections"]
+    assert counted == {"policy": "cut", "moved": 7, "left": 3, "cut": 3}
+
+
 def test_a_deployment_begins_when_the_balancer_speaks(shop: Deploying) -> None:
     shop.create_group()
     shop.balancer.is_silent = True

@@ -285,3 +285,14 @@ def test_a_port_that_another_process_holds_impairs_the_load_balancer(stack: Stac
     assert stack.world.engine.loadbalancer.ports() == {}
     del stack.world.proxy.errors[80]
     assert stack.world.engine.loadbalancer.ports() == {stack.listener: "http://127.0.0.1:18080"}
+
+
+def test_the_policy_for_long_connections_is_a_tag_of_a_listener_and_checked(stack: Stack) -> None:
+    tag = {"Key": "turnout:long-connections", "Value": "leave"}
+    stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[tag])
+    with pytest.raises(ClientError, match="'soon'; it must be one of: cut, leave"):
+        stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[{**tag, "Value": "soon"}])
+    with pytest.raises(ClientError, match="belongs on a listener"):
+        stack.elb.add_tags(ResourceArns=[stack.blue], Tags=[tag])
+    described = stack.elb.describe_tags(ResourceArns=[stack.listener])["TagDescriptions"]
+    assert described[0]["Tags"] == [tag]

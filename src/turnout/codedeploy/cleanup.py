@@ -39,6 +39,7 @@ class Cleanup:
             drained = Drained(False, False, str(silent), 0, 0, "")
         assert step.started_at is not None
         now = reach.clock.now()
+        long = await self._long_connections(run, drained)
         deadline_at = step.started_at + reach.clock.scaled_s(run.facts["deregistration_delay_s"])
         if not drained.is_in_force and now >= deadline_at + IN_FORCE_WITHIN_S:
             raise StepFailed(
@@ -47,12 +48,35 @@ class Cleanup:
                 " left running, because it may be what serves.",
             )
         # The deadline excuses requests in flight, not a balancer that may still send new ones.
-        if not drained.is_proven and (now < deadline_at or not drained.is_in_force):
+        is_waited_for = now < deadline_at or long["policy"] == "leave" or not drained.is_in_force
+        if not drained.is_proven and is_waited_for:
             return Wait(LOOK_AGAIN_S, f"{self._colour} is not drained yet: {drained.reason}")
         proof: dict[str, Any] = {"colour": self._colour, "at": now, **asdict(drained)}
         proof["deadline_reached"] = not drained.is_proven
-        reach.remember(run, drained=proof)
+        cut = 0 if drained.is_proven else drained.in_flight if drained.weights_version else None
+        reach.remember(run, drained=proof, long_connections={**long, "cut": cut})
         return Done()
+
+    async def _long_connections(self, run: Run, drained: Drained) -> dict[str, Any]:
+        """What the balancer counted when this side was first seen with the new weights in force; for the receipt too.
+
+        A connection with nothing in flight here has moved: its next request goes to the other side.
+        """
+        reach, listener_arn = self._reach, run.spec["listener_arn"]
+        known: dict[str, Any] | None = reach.facts(run).get("long_connections")
+        if known is None:
+            policy = await reach.long_connections(run.region, listener_arn)
+            known = {"policy": policy, "moved": None, "left": None, "cut": None}
+            reach.remember(run, long_connections=known)
+        if known["left"] is None and drained.is_in_force:
+            try:
+                connections = await reach.traffic.connections(run.region, listener_arn)
+            except TurnoutError:  # silent again: it is not known
+                connections = None
+            moved = None if connections is None else max(0, connections - drained.in_flight)
+            known = {**known, "moved": moved, "left": drained.in_flight}
+            reach.remember(run, long_connections=known)
+        return known
 
     async def terminate_blue(self, run: Run, step: Step) -> Done | Wait:
         """Delete the original task set, and wait until its tasks are gone."""

@@ -13,7 +13,7 @@ from turnout.clock import Clock
 from turnout.codedeploy.routes import Route, Weights, actions_at, balancer_invalid, routes_of, routes_with
 from turnout.errors import AwsError, StepFailed
 from turnout.runs import Run, Runs
-from turnout.traffic import Traffic
+from turnout.traffic import LONG_CONNECTIONS, LONG_CONNECTIONS_TAG, Traffic
 
 TASKS_AT_ONCE = 100
 """The most tasks that one DescribeTasks takes."""
@@ -110,6 +110,12 @@ class Reach:
         answer = await self.elb("DescribeTargetGroupAttributes", region, TargetGroupArn=target_group_arn)
         attributes = {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
         return float(attributes.get("deregistration_delay.timeout_seconds", 300))
+
+    async def long_connections(self, region: str, listener_arn: str) -> str:
+        """What a listener's tag says of connections on the colour that is left."""
+        answer = await self.elb("DescribeTags", region, ResourceArns=[listener_arn])
+        tags = {tag["Key"]: tag["Value"] for found in answer["TagDescriptions"] for tag in found["Tags"]}
+        return str(tags.get(LONG_CONNECTIONS_TAG, LONG_CONNECTIONS[0]))
 
     async def routes(self, region: str, listener_arn: str) -> list[Route]:
         """What a listener forwards to, its rules included."""

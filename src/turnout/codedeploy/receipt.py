@@ -27,6 +27,8 @@ seconds (float), spans milliseconds, percentages 0 to 100; what is not known is 
     switch              null | {at, firstAnswerAt, ms, note}: from the commit of green's weight to its first answer
     drained             null | {colour, isProven, deadlineReached, reason, at, requests, inFlight, weightsVersion}
     alarms              [{name, at, reason}]: the alarms that stopped the deployment, and since when they are active
+    longConnections     null | {policy, moved, left, cut}: client connections of the listener once traffic moved,
+                        without and with a request in flight on the colour that was left; and what was cut at its end
     rollback            null | {deploymentId, triggeringDeploymentId, message}
 """
 
@@ -78,6 +80,7 @@ def build(
         "switch": _switch(facts.get("switch")),
         "drained": _drained(facts.get("drained")),
         "alarms": facts.get("alarmed", []),
+        "longConnections": facts.get("long_connections"),
         "rollback": _rollback(run),
     }
 

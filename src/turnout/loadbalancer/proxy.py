@@ -168,6 +168,9 @@ class Proxy(Protocol):
     async def counters(self, groups: Collection[str], *, latency: bool = False) -> Counters:
         """What the groups have carried."""
 
+    async def connections(self, port: int) -> int | None:
+        """How many client connections a port of the API holds; None where that is not counted."""
+
     async def completed(self, group: str) -> int:
         """How many requests a group has answered: asked often, while a first answer is expected."""
 

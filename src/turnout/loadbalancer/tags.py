@@ -7,7 +7,9 @@ from typing import Any
 
 from turnout.aws import Answer, Call
 from turnout.errors import AwsError
+from turnout.loadbalancer.records import kind_of
 from turnout.loadbalancer.room import Room
+from turnout.traffic import LONG_CONNECTIONS, LONG_CONNECTIONS_TAG
 
 MOST = 50
 
@@ -18,6 +20,7 @@ class Tags(Room):
     def add_tags(self, call: Call) -> Answer:
         for arn in call["ResourceArns"]:
             self.check_existing(call.region, arn)
+            check_policy(arn, call["Tags"])
         with self.store.transaction() as tx:
             for arn in call["ResourceArns"]:
                 kept = self.records.tags.find(call.region, arn) or {}
@@ -49,6 +52,21 @@ class Tags(Room):
                 for arn in call["ResourceArns"]
             ]
         }
+
+
+def check_policy(arn: str, tags: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValidationError for a policy that does not exist, or on what is no listener: it would go unheeded."""
+    for tag in tags:
+        if tag["Key"] != LONG_CONNECTIONS_TAG:
+            continue
+        if kind_of(arn) != "listener":
+            raise AwsError("ValidationError", f"The tag {LONG_CONNECTIONS_TAG} belongs on a listener, not on '{arn}'")
+        if (value := tag.get("Value", "")) not in LONG_CONNECTIONS:
+            raise AwsError(
+                "ValidationError",
+                f"The tag {LONG_CONNECTIONS_TAG} of listener '{arn}' is {value!r}; it must be one of:"
+                f" {', '.join(LONG_CONNECTIONS)}",
+            )
 
 
 def merged(kept: Mapping[str, str], tags: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -54,6 +54,12 @@ class BalancerTraffic:
         flows[""] = Flow(len(stray), len(stray), 0, None, None, is_whole)
         return flows
 
+    async def connections(self, region: str, listener_arn: str) -> int | None:
+        port = self._records.listener(region, listener_arn)["Port"]
+        if sum(document["Port"] == port for _, document in self._records.listeners.everywhere()) > 1:
+            return None  # Envoy counts by port, and others share it
+        return await self._proxy.connections(port)
+
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         rise = self._rises.last_of(target_group_arn)
         if rise is not None and rise.at >= after - 1:

@@ -56,6 +56,12 @@ class Admin:
         counter = rf"^cluster\.{re.escape(group)}\.upstream_rq_completed$"
         return int((await self._wire.ask("GET", "/stats", {"filter": counter})).rpartition(b":")[2] or 0)
 
+    async def connections(self, prefix: str) -> int | None:
+        """Client connections that are open on a listener; None of an Envoy that was started without this gauge."""
+        gauge = rf"^http\.{re.escape(prefix)}\.downstream_cx_active$"
+        said = await self._wire.ask("GET", "/stats", {"filter": gauge})
+        return int(said.rpartition(b":")[2]) if said.strip() else None
+
     async def route_versions(self) -> dict[str, str]:
         """The version of each route configuration in force, as the main thread sees it."""
         query = {"resource": "dynamic_route_configs", "mask": "version_info,route_config.name"}

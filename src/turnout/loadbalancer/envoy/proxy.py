@@ -243,6 +243,9 @@ class Envoy:
         counted = await self._patiently(lambda: self._admin.groups(groups, latency=latency)) if groups else {}
         return Counters(self._process.epoch if self._process else "", counted, position)
 
+    async def connections(self, port: int) -> int | None:
+        return await self._patiently(lambda: self._admin.connections(route_config_name(port)))
+
     async def completed(self, group: str) -> int:
         return await self._patiently(lambda: self._admin.completed(group))
 
