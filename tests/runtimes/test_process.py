@@ -319,7 +319,8 @@ async def test_what_a_command_started_ends_with_it_when_its_time_is_up(rig: Proc
     one, two = (random.randint(10**6, 10**9) for _ in range(2))  # no other test's, on this machine
     await rig.start("task")
     await rig.exec("task", f"sleep {one} & sleep {two} & wait", timeout_s=0.5)
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    listing = await asyncio.create_subprocess_exec("ps", "-eo", "args", stdout=subprocess.PIPE)
+    running = (await listing.communicate())[0].decode().splitlines()
     assert not {f"sleep {one}", f"sleep {two}"} & set(running)
 
 
