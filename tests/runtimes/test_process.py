@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -314,10 +316,12 @@ async def test_a_command_sees_the_processes_of_its_sandbox_and_has_no_more_right
 
 
 async def test_what_a_command_started_ends_with_it_when_its_time_is_up(rig: ProcessRig) -> None:
+    one, two = (random.randint(10**6, 10**9) for _ in range(2))  # no other test's, on this machine
     await rig.start("task")
-    await rig.exec("task", "sleep 4711 & sleep 4712 & wait", timeout_s=0.5)
-    running = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
-    assert not [line for line in running if line.startswith((b"sleep\x004711", b"sleep\x004712"))]
+    await rig.exec("task", f"sleep {one} & sleep {two} & wait", timeout_s=0.5)
+    listing = await asyncio.create_subprocess_exec("ps", "-eo", "args", stdout=subprocess.PIPE)
+    running = (await listing.communicate())[0].decode().splitlines()
+    assert not {f"sleep {one}", f"sleep {two}"} & set(running)
 
 
 async def test_a_talkative_command_is_not_held_up_and_its_beginning_is_kept(rig: ProcessRig) -> None:
