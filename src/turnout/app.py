@@ -83,7 +83,7 @@ class Engine:
         self.codepipeline = CodePipeline(*words)
         self.codebuild = CodeBuild(*words)
         self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
-        self.ecs = Ecs(*words, runtime)
+        self.ecs = Ecs(*words, runtime, self.loadbalancer.traffic)
         self.logs = Logs(self.store, clock, self.others)
         owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
         for room in owned:
