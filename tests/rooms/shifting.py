@@ -15,14 +15,18 @@ ROLE = "arn:aws:iam::000000000000:role/ecs"
 
 
 class Functions:
-    """Lambda, as far as a hook asks: `answers` are given in turn, the last for ever."""
+    """Lambda, as far as a hook asks: `answers` are given in turn, the last for ever; `at` a stage before all."""
 
     def __init__(self) -> None:
         self.answers: list[Any] = [{"hookStatus": "SUCCEEDED"}]
+        self.at: dict[str, Any] = {}
         self.asked: list[dict[str, Any]] = []
 
     def invoke(self, call: Call) -> Answer:
         self.asked.append({**json.loads(call["Payload"]), "name": call["FunctionName"]})
+        stage = self.asked[-1]["lifecycleStage"]
+        if stage in self.at:
+            return {"StatusCode": 200, "Payload": json.dumps(self.at[stage]).encode()}
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return {"StatusCode": 200, "Payload": json.dumps(answer).encode()}
 
