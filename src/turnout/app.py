@@ -87,7 +87,7 @@ class Engine:
         self.codepipeline = CodePipeline(*words)
         self.codebuild = CodeBuild(*words)
         self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
-        self.ecs = Ecs(*words, runtime)
+        self.ecs = Ecs(*words, runtime, self.loadbalancer.traffic)
         self.logs = Logs(self.store, clock, self.others)
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
         self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)

@@ -41,7 +41,7 @@ def _check(shape: Shape | None, value: Any, path: str) -> None:
     if shape.type_name != "boolean":
         assert not isinstance(value, bool), f"{path}: {value!r} is not a {shape.type_name}"
     match shape.type_name:
-        case "structure":
+        case "structure" if not shape.is_document_type:
             unknown = set(value) - set(shape.members)
             assert not unknown, f"{path}: AWS has no member {sorted(unknown)}"
             for name, item in value.items():

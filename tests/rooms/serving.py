@@ -53,6 +53,13 @@ class LogGroups:
         raise AssertionError("a request that ecs does not own")
 
 
+class QuietTraffic:
+    """For rooms whose deployments shift nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} of the traffic")
+
+
 class Serving(World):
     """`boot` is what differs from `World`: no Engine, one room."""
 
@@ -75,7 +82,7 @@ class Serving(World):
         self.store._connection.execute("PRAGMA synchronous = OFF")  # an engine is killed here, the machine never is
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(self.logs)
-        self.room = Ecs(self.store, self.runs, self.aws, self.clock, config, self.runtime)
+        self.room = Ecs(self.store, self.runs, self.aws, self.clock, config, self.runtime, QuietTraffic())
         self.aws.own("ecs", self.room)
         self.aws.own("elbv2", self.balancer)
         self.aws.listen(lambda tx, event: self.events.append(event))

@@ -119,7 +119,7 @@ class Acting:
     def _tell_steady(self, tx: Transaction, service: Service, sets: Sequence[TaskSet]) -> None:
         room = self._room
         primary = next(one for one in sets if one.status == "PRIMARY")
-        if service.is_rolling and primary.body.get("rolloutState") == "IN_PROGRESS":
+        if service.is_rolling and not service.shifts and primary.body.get("rolloutState") == "IN_PROGRESS":
             finish_rollout(room, tx, service, primary)
         room.say(tx, service, ") has reached a steady state.")
         detail = {"eventType": "INFO", "eventName": "SERVICE_STEADY_STATE", "clusterArn": service.body["clusterArn"]}

@@ -1,7 +1,8 @@
 """Amazon ECS, as its API: what runs on this machine, kept at the counts that services ask for.
 
 Topics: `ecs.taskset/{region}/{task set ARN}` is woken when the counts or the stability of a task set may have changed,
-or it is gone. Runs: "ecs.task" (`task_plan.py`) and "ecs.service" (`scheduler.py`).
+or it is gone. Runs: "ecs.task" (`task_plan.py`), "ecs.service" (`scheduler.py`), "ecs.deployment" and "ecs.rollback"
+(`deployment_plan.py`).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from turnout.clock import Clock
 from turnout.config import Config
 from turnout.ecs.clusters import Clusters
 from turnout.ecs.containers import Containers
+from turnout.ecs.deployment_plan import DeploymentPlan, RollbackPlan
 from turnout.ecs.instances import ContainerInstances
 from turnout.ecs.output import Output
 from turnout.ecs.records import Records
 from turnout.ecs.scheduler import SchedulerPlan, ensure_scheduler
 from turnout.ecs.schema import MIGRATIONS as MIGRATIONS
+from turnout.ecs.service_deployments import ServiceDeployments
 from turnout.ecs.service_updates import ServiceUpdates
 from turnout.ecs.services import Services
 from turnout.ecs.task_plan import TaskPlan
@@ -26,17 +29,22 @@ from turnout.runner import Plan
 from turnout.runs import Runs, Status
 from turnout.runtimes import Runtime
 from turnout.store import Store, Transaction
+from turnout.traffic import Traffic
 
 
-class Ecs(Clusters, Services, ServiceUpdates, TaskSets, Tasks, ContainerInstances, Records):
-    """One per engine; handed the runtime that starts what has to run."""
+class Ecs(Clusters, Services, ServiceUpdates, ServiceDeployments, TaskSets, Tasks, ContainerInstances, Records):
+    """One per engine; handed the runtime that starts what has to run, and the traffic of the balancer."""
 
-    def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, runtime: Runtime) -> None:
-        super().__init__(store, runs, aws, clock, config, runtime)
+    def __init__(
+        self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, runtime: Runtime, traffic: Traffic
+    ) -> None:
+        super().__init__(store, runs, aws, clock, config, runtime, traffic)
         self.output = Output(store, aws, runtime)
         self.plans: list[Plan] = [
             TaskPlan(self, Containers(self, self.output), self.purge_definitions),
             SchedulerPlan(self, self.purge_definitions),
+            DeploymentPlan(self, traffic),
+            RollbackPlan(self, traffic),
         ]
 
     async def start(self) -> None:

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from turnout.aws import Call
 from turnout.errors import AwsError
 
+Item = TypeVar("Item")
+
 
 def page(call: Call, member: str, items: Sequence[str], *, default: int = 100, most: int = 100) -> dict[str, Any]:
     """The answer of a List operation: `member`, and `nextToken` while there is more."""
+    return page_of(call, member, items, lambda item: item, default=default, most=most)
+
+
+def page_of(
+    call: Call,
+    member: str,
+    items: Sequence[Item],
+    describe: Callable[[Item], Any],
+    *,
+    default: int = 100,
+    most: int = 100,
+) -> dict[str, Any]:
+    """As `page`, of what is described only when it is on the page."""
     size = call.get("maxResults") or default
     if not 1 <= size <= most:
         raise AwsError("InvalidParameterException", f"maxResults must be between 1 and {most}.")
     start = _start(call.get("nextToken"))
-    answer: dict[str, Any] = {member: list(items[start : start + size])}
+    answer: dict[str, Any] = {member: [describe(item) for item in items[start : start + size]]}
     if start + size < len(items):
         answer["nextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
     return answer

@@ -15,6 +15,7 @@ from turnout.names import is_arn, new_hex, resource_of
 from turnout.runs import Runs
 from turnout.runtimes import Runtime
 from turnout.store import Shelf, Store, Transaction
+from turnout.traffic import Traffic
 
 KEEP = "Keep"
 """The step of a scheduler that keeps a task set at its count."""
@@ -25,13 +26,16 @@ class Room:
 
     SERVICE = "ecs"
 
-    def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, runtime: Runtime) -> None:
+    def __init__(
+        self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, runtime: Runtime, traffic: Traffic
+    ) -> None:
         self.store = store
         self.runs = runs
         self.aws = aws
         self.clock = clock
         self.config = config
         self.runtime = runtime
+        self.traffic = traffic
         self.clusters = Shelf(store, "ecs.cluster")
         self.tags = Shelf(store, "ecs.tags")
         self.capacity = Shelf(store, "ecs.capacity-provider")

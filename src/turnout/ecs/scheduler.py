@@ -161,7 +161,8 @@ def seen(service: Service, sets: Sequence[TaskSet], tasks: dict[str, list[Task]]
     configuration = service.body["deploymentConfiguration"]
     return ServiceSeen(
         is_active=service.status == "ACTIVE",
-        is_rolling=service.is_rolling,
+        is_rolling=service.is_rolling and not service.shifts,
+        shifts=service.shifts,
         desired=service.desired,
         min_percent=configuration["minimumHealthyPercent"],
         max_percent=configuration["maximumPercent"],

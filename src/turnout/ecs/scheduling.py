@@ -53,6 +53,8 @@ class ServiceSeen:
     max_percent: int
     grace_s: float
     sets: tuple[SetSeen, ...]
+    shifts: bool = False
+    """Under the ECS controller, too: a deployment shifts the traffic, and only one set is left in the end."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def decide(service: ServiceSeen, now: float) -> Decision:
             and primary
             and all(figure.is_stable for figure in figures.values())
             and not (service.is_rolling and others_count)
+            and not (service.shifts and len(service.sets) > 1)
         ),
         look_at=min(times, default=None),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from turnout.ecs.deployment_starting import open_runs
+from turnout.ecs.revisions import revision_arn
 from turnout.ecs.room import Room
 from turnout.ecs.service_rows import Service, TaskSet
 from turnout.names import arn
@@ -26,9 +29,27 @@ def describe_service(room: Room, service: Service, *, has_tags: bool = False) ->
     }
     if not service.is_rolling:
         shown["taskSets"] = [describe_task_set(room, one) for one in sets]
+    if service.shifts:
+        shown |= _current(room, service, sets)
     if has_tags:
         shown["tags"] = room.tags_of(service.region, service.arn)
     return shown
+
+
+def _current(room: Room, service: Service, sets: Sequence[TaskSet]) -> dict[str, Any]:
+    """The revisions that have tasks, and the deployment that is under way."""
+    revisions = [
+        {
+            "arn": revision_arn(one.region, one.cluster, one.service, one.id),
+            "requestedTaskCount": one.computed,
+            "runningTaskCount": one.running,
+            "pendingTaskCount": one.pending,
+        }
+        for one in sets
+    ]
+    going = open_runs(room, service)
+    current = {"currentServiceDeployment": going[-1].spec["arn"]} if going else {}
+    return {**current, "currentServiceRevisions": revisions}
 
 
 def describe_task_set(room: Room, one: TaskSet, *, has_tags: bool = False) -> dict[str, Any]:
@@ -59,7 +80,8 @@ def _deployment(service: Service, one: TaskSet) -> dict[str, Any]:
     return {
         **shown,
         "id": one.id,
-        "status": one.status,
+        # A deployment whose tasks leave is ACTIVE as long as it has any: DRAINING is a word for task sets.
+        "status": "ACTIVE" if one.status == "DRAINING" else one.status,
         "taskDefinition": one.task_definition,
         "desiredCount": one.computed,
         "pendingCount": one.pending,

@@ -38,6 +38,11 @@ class Service:
     def is_rolling(self) -> bool:
         return self.controller == "ECS"
 
+    @property
+    def shifts(self) -> bool:
+        """Whether ECS itself shifts traffic from one deployment to the next (BLUE_GREEN, CANARY, LINEAR)."""
+        return self.is_rolling and self.body["deploymentConfiguration"].get("strategy", "ROLLING") != "ROLLING"
+
 
 @dataclass(frozen=True)
 class TaskSet:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turnout.ecs.definition_rules import mode_of
+from turnout.ecs.deployment_rules import SHIFTING_MEMBERS, check_strategy, shifting_configuration, strategy_of
 from turnout.ecs.room import unsupported
 from turnout.errors import AwsError
 
@@ -48,7 +49,7 @@ def desired_count(asked: Mapping[str, Any], default: int) -> int:
     return desired
 
 
-def check_options(asked: Mapping[str, Any], controller: str) -> None:
+def check_options(asked: Mapping[str, Any], controller: str, strategy: str) -> None:
     """Raise for options that turnout cannot honour: they would change what happens."""
     if asked.get("schedulingStrategy") == "DAEMON":
         if controller != "ECS":
@@ -63,19 +64,19 @@ def check_options(asked: Mapping[str, Any], controller: str) -> None:
                 "The deployment circuit breaker can only be used for services that use the rolling update (ECS)"
                 " deployment type."
             )
-        raise unsupported("the deployment circuit breaker (leave deploymentCircuitBreaker.enable false)")
+        if strategy == "ROLLING":
+            raise unsupported("the deployment circuit breaker (leave deploymentCircuitBreaker.enable false)")
     if configuration.get("alarms", {}).get("enable"):
         raise unsupported("deployment alarms of a service (leave deploymentConfiguration.alarms.enable false)")
-    if configuration.get("strategy", "ROLLING") != "ROLLING":
-        raise unsupported(f"the deployment strategy {configuration['strategy']}")
+    check_strategy(configuration, controller)
     if asked.get("serviceConnectConfiguration", {}).get("enabled"):
         raise unsupported("Service Connect")
     for member in ("serviceRegistries", "volumeConfigurations", "vpcLatticeConfigurations", "gatewayConnectors"):
         if asked.get(member):
             raise unsupported(member)
     for balancer in asked.get("loadBalancers", ()):
-        if balancer.get("advancedConfiguration"):
-            raise unsupported("loadBalancers.advancedConfiguration")
+        if balancer.get("advancedConfiguration") and controller != "ECS":
+            raise _invalid("advancedConfiguration is only valid with the ECS deployment controller.")
         if balancer.get("loadBalancerName"):
             raise unsupported("Classic Load Balancers")
 
@@ -93,10 +94,13 @@ def check_update(asked: Mapping[str, Any], controller: str) -> None:
 
 def deployment_configuration(asked: Mapping[str, Any], former: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The percentages with AWS's defaults, and whatever else was given."""
-    made = {"maximumPercent": MOST_PERCENT, "minimumHealthyPercent": LEAST_HEALTHY_PERCENT, **(former or {}), **asked}
+    kept = dict(former or {})
+    if asked.get("strategy") and strategy_of(asked) != strategy_of(kept):
+        kept = {member: value for member, value in kept.items() if member not in SHIFTING_MEMBERS}
+    made = {"maximumPercent": MOST_PERCENT, "minimumHealthyPercent": LEAST_HEALTHY_PERCENT, **kept, **asked}
     if made["maximumPercent"] < 100 or made["minimumHealthyPercent"] < 0:
         raise _invalid("maximumPercent must be at least 100, minimumHealthyPercent at least 0.")
-    return made
+    return shifting_configuration(made)
 
 
 def check_balancers(balancers: Sequence[Mapping[str, Any]], definition: Mapping[str, Any]) -> None:

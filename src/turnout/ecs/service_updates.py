@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.ecs.deploying import Deploying
+from turnout.ecs.deployment_rules import check_advanced, strategy_of
+from turnout.ecs.deployment_starting import source_of
 from turnout.ecs.service_description import describe_service, describe_task_set
 from turnout.ecs.service_rows import Service
 from turnout.ecs.service_rules import (
@@ -18,7 +21,7 @@ from turnout.ecs.service_rules import (
     desired_count,
     launch_type_of,
 )
-from turnout.ecs.set_making import INHERITED, SetMaking
+from turnout.ecs.set_making import INHERITED
 from turnout.errors import AwsError
 
 RECORDED = (
@@ -41,14 +44,15 @@ REDEPLOYS = (
 """Under the ECS controller, a change of one of these is a new deployment."""
 
 
-class ServiceUpdates(SetMaking):
+class ServiceUpdates(Deploying):
     async def update_service(self, call: Call) -> Answer:
         service = self.service_of(call)
         check_update(call.input, service.controller)
-        check_options(call.input, service.controller)
+        former = service.body["deploymentConfiguration"]
+        strategy = strategy_of({**former, **call.get("deploymentConfiguration", {})})
+        check_options(call.input, service.controller, strategy)
         body = {**service.body, **{m: call[m] for m in RECORDED if call.get(m) is not None}}
         if "deploymentConfiguration" in call.input:
-            former = service.body["deploymentConfiguration"]
             body["deploymentConfiguration"] = deployment_configuration(call["deploymentConfiguration"], former)
         definition, pins = None, {}
         if service.is_rolling and self._redeploys(call, service):
@@ -56,16 +60,15 @@ class ServiceUpdates(SetMaking):
             definition = await self._next_definition(call, service, body)
             pins = await self.pins_for(call.region, definition)
             body["taskDefinition"] = definition["taskDefinitionArn"]
+        if service.is_rolling:
+            self._check_strategies(service, body)
         with self.store.transaction() as tx:
             current = self.service_of(call)
             desired = desired_count(call.input, current.desired)
             updated = replace(current, body=body, desired=desired, is_steady=False)
             self.services.put(tx, updated)
             if definition is not None:
-                for one in self.sets.of_service(updated):
-                    if one.status == "PRIMARY":
-                        self.sets.update(tx, one.id, status="ACTIVE", updated_at=self.clock.now())
-                made = self.add_set(tx, updated, definition, body, "PRIMARY", pins)
+                made = self.deploy(tx, updated, definition, body, pins)
                 detail = {
                     "eventType": "INFO",
                     "eventName": "SERVICE_DEPLOYMENT_IN_PROGRESS",
@@ -76,6 +79,30 @@ class ServiceUpdates(SetMaking):
                 self.announce(tx, call.region, "ECS Deployment State Change", (updated.arn,), detail)
             self.wake_service(tx, updated)
         return {"service": describe_service(self, updated, has_tags=True)}
+
+    def _check_strategies(self, service: Service, body: dict[str, Any]) -> None:
+        """Load balancers that fit the strategy; and a strategy changes only between deployments."""
+        strategy, former = (
+            strategy_of(body["deploymentConfiguration"]),
+            strategy_of(service.body["deploymentConfiguration"]),
+        )
+        check_advanced(body["loadBalancers"], strategy)
+        if strategy == former:
+            return
+        if len(self.sets.of_service(service)) > 1:
+            raise AwsError(
+                "InvalidParameterException",
+                f"The deployment strategy cannot be changed from {former} to {strategy} while a deployment is in"
+                " progress. Wait until the service is stable.",
+            )
+        source = source_of(self, service)
+        live = source.target_groups if source else []
+        asked = [balancer["targetGroupArn"] for balancer in body["loadBalancers"]]
+        if strategy == "ROLLING" and asked != live:
+            raise AwsError(
+                "InvalidParameterException",
+                f"A rolling update keeps the target groups that serve now: set targetGroupArn to {', '.join(live)}.",
+            )
 
     def _redeploys(self, call: Call, service: Service) -> bool:
         if call.get("forceNewDeployment"):
@@ -100,7 +127,11 @@ class ServiceUpdates(SetMaking):
         check_launch_type(launch_type_of(body), definition)
         check_network(body, definition)
         check_balancers(body["loadBalancers"], definition)
+        strategy = strategy_of(body["deploymentConfiguration"])
+        check_advanced(body["loadBalancers"], strategy)
         await self.check_groups(call.region, body["loadBalancers"], definition, must_be_in_use=True)
+        if strategy != "ROLLING":
+            await self.check_shifting(call.region, body["loadBalancers"], definition)
         return definition
 
     def update_service_primary_task_set(self, call: Call) -> Answer:

@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.ecs.deploying import Deploying
+from turnout.ecs.deployment_rules import check_advanced, strategy_of
+from turnout.ecs.deployment_starting import DELETED, open_runs
 from turnout.ecs.pages import page
 from turnout.ecs.room import short_name
 from turnout.ecs.scheduler import retire_if_empty
@@ -20,7 +23,6 @@ from turnout.ecs.service_rules import (
     desired_count,
     launch_type_of,
 )
-from turnout.ecs.set_making import SetMaking
 from turnout.errors import AwsError
 from turnout.names import arn
 
@@ -36,12 +38,13 @@ RECORDED = (
 )
 
 
-class Services(SetMaking):
+class Services(Deploying):
     async def create_service(self, call: Call) -> Answer:
         cluster = self.cluster_of(call)
         name = call["serviceName"]
         controller = call.get("deploymentController", {}).get("type", "ECS")
-        check_options(call.input, controller)
+        strategy = strategy_of(call.get("deploymentConfiguration", {}))
+        check_options(call.input, controller, strategy)
         token = call.get("clientToken") or (call.cause and f"{call.cause}/CreateService")
         if (former := self.services.find(call.region, cluster, name)) and former.status != "INACTIVE":
             if token is not None and former.token == token:
@@ -52,7 +55,7 @@ class Services(SetMaking):
         if controller == "EXTERNAL":
             _check_external(call)
         else:
-            definition = await self._checked_definition(call, controller)
+            definition = await self._checked_definition(call, controller, strategy)
             body["taskDefinition"] = definition["taskDefinitionArn"]
         pins = {} if definition is None else await self.pins_for(call.region, definition)
         service = Service(
@@ -74,11 +77,13 @@ class Services(SetMaking):
                 self.services.forget_events(tx, former)
             self.services.put(tx, service)
             self.put_tags(tx, call.region, service.arn, call.get("tags", []))
-            if definition is not None:
+            if definition is not None and service.is_rolling:
+                self.deploy(tx, service, definition, body, pins)
+            elif definition is not None:
                 self.add_set(tx, service, definition, body, "PRIMARY", pins)
         return {"service": describe_service(self, service, has_tags=True)}
 
-    async def _checked_definition(self, call: Call, controller: str) -> dict[str, Any]:
+    async def _checked_definition(self, call: Call, controller: str, strategy: str) -> dict[str, Any]:
         if not call.get("taskDefinition"):
             raise AwsError("InvalidParameterException", "TaskDefinition can not be blank.")
         definition = self.usable_definition(call.region, call["taskDefinition"])
@@ -91,7 +96,10 @@ class Services(SetMaking):
                 "A service with a CODE_DEPLOY deployment controller must have exactly one load balancer target group.",
             )
         check_balancers(balancers, definition)
+        check_advanced(balancers, strategy)
         await self.check_groups(call.region, balancers, definition, must_be_in_use=True)
+        if strategy != "ROLLING":
+            await self.check_shifting(call.region, balancers, definition)
         return definition
 
     def _service_body(self, call: Call, cluster: str, controller: str) -> dict[str, Any]:
@@ -172,8 +180,10 @@ class Services(SetMaking):
         service = replace(service, status="DRAINING", desired=0, is_steady=False)
         with self.store.transaction() as tx:
             self.services.put(tx, service)
+            for run in open_runs(self, service):
+                self.runs.request_stop(tx, run.id, code=DELETED, message="The service was deleted.")
             for one in sets:
-                if not service.is_rolling:
+                if not service.is_rolling or service.shifts:
                     self.sets.update(tx, one.id, status="DRAINING", updated_at=self.clock.now())
             self.wake_service(tx, service)
             retire_if_empty(self, tx, service)
