@@ -8,7 +8,17 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "turnout"
 WORDS = {"errors", "names", "config", "clock", "traffic", "routes"}
 MEMORY = {"store", "rows", "runs", "aws"}
-ROOMS = {"codecommit", "codepipeline", "codebuild", "codedeploy", "ecs", "loadbalancer", "logs", "cloudwatch", "awslambda"}
+ROOMS = {
+    "codecommit",
+    "codepipeline",
+    "codebuild",
+    "codedeploy",
+    "ecs",
+    "loadbalancer",
+    "logs",
+    "cloudwatch",
+    "awslambda",
+}
 DOORS = {"gateway", "console"}
 LAYERS = {
     **dict.fromkeys(WORDS, WORDS),
