@@ -14,6 +14,8 @@ from turnout.runs import Run, Step
 from turnout.traffic import Drained
 
 LOOK_AGAIN_S = 0.25
+LEFT_LOOK_AGAIN_S = 15.0
+"""Past the drain deadline a connection that is left may stay for days: nobody waits for its end to the second."""
 TASKS_LOOK_AGAIN_S = 30.0
 IN_FORCE_WITHIN_S = 600.0
 """How long after the drain deadline a balancer that is silent, or refuses the weights, is waited for."""
@@ -50,7 +52,9 @@ class Cleanup:
         # The deadline excuses requests in flight, not a balancer that may still send new ones.
         is_waited_for = now < deadline_at or long["policy"] == "leave" or not drained.is_in_force
         if not drained.is_proven and is_waited_for:
-            return Wait(LOOK_AGAIN_S, f"{self._colour} is not drained yet: {drained.reason}")
+            is_left = now >= deadline_at and drained.is_in_force
+            seconds = LEFT_LOOK_AGAIN_S if is_left else LOOK_AGAIN_S
+            return Wait(seconds, f"{self._colour} is not drained yet: {drained.reason}")
         proof: dict[str, Any] = {"colour": self._colour, "at": now, **asdict(drained)}
         proof["deadline_reached"] = not drained.is_proven
         cut = 0 if drained.is_proven else drained.in_flight if drained.weights_version else None
