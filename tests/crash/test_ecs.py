@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from tests.rooms.serving import REGION, Serving, balanced
+from turnout.runtimes import Ran
 
 WEB = {"cluster": "shop", "service": "web"}
+
+
+CONTAINER = {"name": "app", "image": "shop", "memory": 64, "portMappings": [{"containerPort": 80}]}
+CHECK = {"command": ["CMD", "true"], "interval": 10, "timeout": 5, "retries": 2}
 
 
 class Killed(BaseException):
@@ -41,12 +46,41 @@ def falling(shop: Serving) -> None:
     shop.tick(60)
 
 
+def checking(shop: Serving) -> None:
+    """A task that waits for another container, becomes healthy, then unhealthy, and is replaced."""
+    shop.balancer.fate[shop.blue] = "healthy"
+    ordered = [
+        {**CONTAINER, "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}], "healthCheck": CHECK},
+        {"name": "init", "image": "init", "memory": 64, "essential": False},
+    ]
+    call(shop, "RegisterTaskDefinition", family="checked", containerDefinitions=ordered)
+    call(shop, "CreateTaskSet", **WEB, taskDefinition="checked", loadBalancers=[balanced(shop.green)])
+    shop.tick()
+    first = finish_init(shop)
+    shop.tick(12)
+    shop.runtime.ran[f"{first}-app"] = Ran(1, "refused")
+    shop.tick(25)
+    finish_init(shop)
+    shop.tick(25)
+
+
+def finish_init(shop: Serving) -> str:
+    (name,) = (name for name, one in shop.runtime.containers.items() if "-init" in name and one.state.is_running)
+    shop.runtime.end(name, 0)
+    return name.removesuffix("-init")
+
+
 def call(shop: Serving, operation: str, **asked: Any) -> Any:
     return shop.run(shop.aws.call("ecs", operation, REGION, **asked))
 
 
 def service(shop: Serving) -> Any:
     return call(shop, "DescribeServices", cluster="shop", services=["web"])["services"][0]
+
+
+def described(shop: Serving, status: str) -> Any:
+    arns = call(shop, "ListTasks", cluster="shop", desiredStatus=status)["taskArns"]
+    return call(shop, "DescribeTasks", cluster="shop", tasks=arns)["tasks"] if arns else []
 
 
 class Fuse:
@@ -86,9 +120,8 @@ def live(home: Path, story: Callable[[Serving], None], fatal: int | None) -> tup
     """(the points passed, the end state) of a story in which the engine dies at the point `fatal`."""
     shop = Serving(home)
     fuse = Fuse(shop, fatal)
-    container = {"name": "app", "image": "shop", "memory": 64, "portMappings": [{"containerPort": 80}]}
     call(shop, "CreateCluster", clusterName="shop")
-    call(shop, "RegisterTaskDefinition", family="web", containerDefinitions=[container])
+    call(shop, "RegisterTaskDefinition", family="web", containerDefinitions=[CONTAINER])
     shop.blue, shop.green = shop.balancer.add("blue"), shop.balancer.add("green", is_used=False)
     asked = {"cluster": "shop", "serviceName": "web", "taskDefinition": "web", "desiredCount": 1}
     call(
@@ -100,14 +133,15 @@ def live(home: Path, story: Callable[[Serving], None], fatal: int | None) -> tup
     )
     story(shop)
     told = service(shop)
-    stopped = call(shop, "ListTasks", cluster="shop", desiredStatus="STOPPED")["taskArns"]
-    tasks = call(shop, "DescribeTasks", cluster="shop", tasks=stopped)["tasks"]
+    tasks = described(shop, "STOPPED")
     end = {
         "sets": [
             (one["status"], one["runningCount"], one["pendingCount"], one["stabilityStatus"])
             for one in told["taskSets"]
         ],
         "running": len(shop.runtime.containers),
+        "checked": len(shop.runs.of_kind("ecs.check")),
+        "health": sorted(task["healthStatus"] for task in described(shop, "RUNNING")),
         "targets": {group: len(targets) for group, targets in shop.balancer.targets.items()},
         "stopped": sorted((task["lastStatus"], task["stopCode"], task["stoppedReason"][:40]) for task in tasks),
         "followed": len(shop.store.all("SELECT * FROM ecs_output")),
@@ -118,7 +152,7 @@ def live(home: Path, story: Callable[[Serving], None], fatal: int | None) -> tup
     return fuse.points, end
 
 
-@pytest.mark.parametrize("story", [exchange, falling])
+@pytest.mark.parametrize("story", [exchange, falling, checking])
 def test_wherever_the_engine_dies_the_end_is_the_same(tmp_path: Path, story: Callable[[Serving], None]) -> None:
     home = tmp_path / "whole"
     home.mkdir()

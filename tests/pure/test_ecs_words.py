@@ -11,7 +11,7 @@ from turnout.ecs.definition_rules import check_definition
 from turnout.ecs.output import batches, stream_for
 from turnout.ecs.pages import page
 from turnout.ecs.targets import is_failing, is_healthy, targets_for
-from turnout.ecs.workloads import in_start_order, ports_for, unhonoured, workload_for
+from turnout.ecs.workloads import ports_for, unhonoured, workload_for
 from turnout.errors import AwsError
 from turnout.runtimes import Port
 
@@ -67,19 +67,6 @@ def test_what_aws_refuses_is_refused_in_its_words(asked: dict[str, Any], message
     assert refused.value.code == "ClientException"
 
 
-def test_containers_that_wait_for_each_other_are_refused() -> None:
-    one = container(name="a", dependsOn=[{"containerName": "b", "condition": "START"}])
-    other = container(name="b", dependsOn=[{"containerName": "a", "condition": "START"}])
-    with pytest.raises(AwsError, match="wait for each other"):
-        check_definition(definition(one, other))
-
-
-def test_containers_start_behind_what_they_depend_on() -> None:
-    web = container(name="web", dependsOn=[{"containerName": "log", "condition": "START"}])
-    log = container(name="log", dependsOn=[{"containerName": "net", "condition": "START"}])
-    assert [c["name"] for c in in_start_order([web, log, container(name="net")])] == ["net", "log", "web"]
-
-
 @pytest.mark.parametrize(("mode", "port"), [("bridge", Port(80, 0)), ("host", Port(80, 80)), ("awsvpc", Port(80, 0))])
 def test_every_task_gets_host_ports_of_its_own_but_in_host_mode(mode: str, port: Port) -> None:
     assert ports_for(container(portMappings=[{"containerPort": 80}]), mode) == (port,)
@@ -89,8 +76,6 @@ def test_every_task_gets_host_ports_of_its_own_but_in_host_mode(mode: str, port:
     "member",
     [
         {"secrets": [{"name": "A", "valueFrom": "b"}]},
-        {"healthCheck": {"command": ["CMD", "true"]}},
-        {"dependsOn": [{"containerName": "db", "condition": "HEALTHY"}]},
         {"logConfiguration": {"logDriver": "splunk"}},
         {"mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}]},
     ],
@@ -98,7 +83,7 @@ def test_every_task_gets_host_ports_of_its_own_but_in_host_mode(mode: str, port:
 def test_what_cannot_be_honoured_is_named(member: dict[str, Any]) -> None:
     refusal = unhonoured(container(**member))
     assert refusal is not None
-    assert next(iter(member)).removesuffix("Configuration")[:3] in refusal or "depends on" in refusal
+    assert next(iter(member)).removesuffix("Configuration")[:3] in refusal
 
 
 def test_overrides_win_over_the_definition_and_the_definition_over_what_ecs_adds() -> None:

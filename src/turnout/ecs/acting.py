@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from turnout.ecs.checks import UNHEALTHY
 from turnout.ecs.definition_rows import parsed
 from turnout.ecs.failures import count_failure
 from turnout.ecs.launch import spec_of_set, start_task, tags_for
@@ -71,20 +72,27 @@ class Acting:
 
     def _stop_unhealthy(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
         for task in tasks:
-            group, seen_as = next(
-                (group, seen_as) for group, seen_as in task.health.items() if seen_as.get("state") == "unhealthy"
-            )
-            instance = self._room.machine()["ec2InstanceId"]
-            port = next((port[1] for known in task.containers.values() for port in known.get("ports", ())), 0)
-            self._room.say(
-                tx,
-                service,
-                f"{_of_set(service, one)}) (instance {instance}) (port {port}) is unhealthy in (target-group {group})"
-                f" due to (reason {seen_as.get('description') or 'Health checks failed'})",
-            )
+            said, reason = self._seen_unhealthy(service, one, task)
+            self._room.say(tx, service, said)
             count_failure(self._room, tx, service, task)
-            self._stop(tx, task, f"Task failed ELB health checks in (target-group {group})")
+            self._stop(tx, task, reason)
         self._tell_stopped(tx, service, one, tasks)
+
+    def _seen_unhealthy(self, service: Service, one: TaskSet, task: Task) -> tuple[str, str]:
+        """(the event, the stoppedReason) of a task that fails its checks: a container's before the balancer's."""
+        for name, known in task.containers.items():
+            if known.get("isEssential") and known["check"]["status"] == UNHEALTHY:
+                why = f"(container {name}, {known['check'].get('output')})"
+                said = f"{_of_set(service, one)}) (task {task.id}) failed container health checks. {why}"
+                return said, "Task failed container health checks"
+        group, seen_as = next((group, seen) for group, seen in task.health.items() if seen.get("state") == "unhealthy")
+        instance = self._room.machine()["ec2InstanceId"]
+        port = next((port[1] for known in task.containers.values() for port in known.get("ports", ())), 0)
+        return (
+            f"{_of_set(service, one)}) (instance {instance}) (port {port}) is unhealthy in (target-group {group})"
+            f" due to (reason {seen_as.get('description') or 'Health checks failed'})",
+            f"Task failed ELB health checks in (target-group {group})",
+        )
 
     def _stop_surplus(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
         for task in tasks:

@@ -1,8 +1,8 @@
 """Amazon ECS, as its API: what runs on this machine, kept at the counts that services ask for.
 
 Topics: `ecs.taskset/{region}/{task set ARN}` is woken when the counts or the stability of a task set may have changed,
-or it is gone. Runs: "ecs.task" (`task_plan.py`), "ecs.service" (`scheduler.py`), "ecs.deployment" and "ecs.rollback"
-(`deployment_plan.py`).
+or it is gone. Runs: "ecs.task" (`task_plan.py`), "ecs.check" (`checking.py`), "ecs.service" (`scheduler.py`),
+"ecs.deployment" and "ecs.rollback" (`deployment_plan.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.config import Config
+from turnout.ecs.checking import CheckPlan
 from turnout.ecs.clusters import Clusters
 from turnout.ecs.containers import Containers
 from turnout.ecs.deployment_plan import DeploymentPlan, RollbackPlan
@@ -40,8 +41,10 @@ class Ecs(Clusters, Services, ServiceUpdates, ServiceDeployments, TaskSets, Task
     ) -> None:
         super().__init__(store, runs, aws, clock, config, runtime, traffic)
         self.output = Output(store, aws, runtime)
+        containers = Containers(self, self.output)
         self.plans: list[Plan] = [
-            TaskPlan(self, Containers(self, self.output), self.purge_definitions),
+            TaskPlan(self, containers, self.purge_definitions),
+            CheckPlan(self, containers),
             SchedulerPlan(self, self.purge_definitions),
             DeploymentPlan(self, traffic),
             RollbackPlan(self, traffic),

@@ -9,24 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnout.ecs import states
+from turnout.ecs.checks import UNKNOWN
+from turnout.ecs.dependencies import dependents, readiness
 from turnout.ecs.output import Output, stream_for
 from turnout.ecs.room import Room
 from turnout.ecs.task_rows import Task
-from turnout.ecs.workloads import (
-    dependents,
-    in_start_order,
-    stop_timeout_s,
-    unhonoured,
-    workload_for,
-    workload_name,
-)
+from turnout.ecs.workloads import stop_timeout_s, unhonoured, workload_for, workload_name
 from turnout.errors import StepFailed
-from turnout.runs import Run
-from turnout.runtimes import State
+from turnout.runs import Run, Status, StepSpec
+from turnout.runtimes import State, Workload
 from turnout.store import Transaction
 
+CHECK = "ecs.check"
+"""The kind of the runs that check the health of a container: `checking.py`."""
 KILL_LOOK_S = 1.0
 """How soon to look again after SIGKILL."""
+LOOK_ANYWAY_S = 300.0
+"""How long a container that waits for another is left alone if nobody says that anything has changed."""
 
 
 class Containers:
@@ -34,24 +33,53 @@ class Containers:
         self._room = room
         self._output = output
 
-    async def ensure_started(self, run: Run) -> None:
-        """Every container, in the order of their dependencies. Raises StepFailed."""
-        spec = run.spec
-        for container in spec["containers"]:
+    async def ensure_started(self, run: Run) -> tuple[float, str] | None:
+        """Every container, as soon as what it depends on allows. Raises StepFailed.
+
+        Returns how long to wait and why; None once all have been started.
+        """
+        for container in run.spec["containers"]:
             if refusal := unhonoured(container):
                 raise StepFailed(states.FAILED_TO_START, refusal)
+        containers = {container["name"]: container for container in run.spec["containers"]}
         images = await self._pinned(run)
-        environment = _environment(spec)
-        overrides = {o["name"]: o for o in spec["overrides"].get("containerOverrides", ()) if "name" in o}
-        for container in in_start_order(spec["containers"]):
-            name, image = container["name"], images[container["name"]]
-            override = overrides.get(name, {})
-            workload = workload_for(run.name, container, override, image, spec["networkMode"], environment)
-            await self._output.ensure_stream(workload.name, stream_for(spec, container, run.name))
-            state = await self._room.runtime.ensure_started(workload)
-            _, at, digest = image.rpartition("@")
-            with self._room.store.transaction() as tx:
-                self._learn(tx, run, name, state, imageDigest=digest if at else None, runtimeId=workload.name)
+        while True:
+            known = (await self.look(run)).containers
+            now = self._room.clock.now()
+            seen = readiness(run.spec["containers"], known, now)
+            if seen.never is not None:
+                raise StepFailed(states.FAILED_TO_START, seen.never)
+            if not seen.ready or self.ended_essential(run) is not None:
+                break
+            for name in seen.ready:
+                await self._start(run, containers[name], images[name])
+        if not seen.waiting or self.ended_essential(run) is not None:
+            return None
+        return (LOOK_ANYWAY_S if seen.give_up_at is None else seen.give_up_at - now), seen.why
+
+    async def _start(self, run: Run, container: Mapping[str, Any], image: str) -> None:
+        name = container["name"]
+        workload = _workload(run, container, image)
+        await self._output.ensure_stream(workload.name, stream_for(run.spec, container, run.name))
+        state = await self._room.runtime.ensure_started(workload)
+        _, at, digest = image.rpartition("@")
+        facts: dict[str, Any] = {"imageDigest": digest if at else None, "runtimeId": workload.name}
+        check = container.get("healthCheck")
+        if check:
+            facts |= {"check": {"status": UNKNOWN, "failures": 0}, "isEssential": container.get("essential", True)}
+        with self._room.store.transaction() as tx:
+            self._learn(tx, run, name, state, **facts)
+            if check and state.is_running:
+                # `name` is the workload's, and the run is gone before another container could bear it.
+                spec = {"container": name, "check": check}
+                self._room.runs.insert(
+                    tx, CHECK, run.region, workload.name, spec, [StepSpec("Check", 0)], lane=run.name
+                )
+
+    async def workload(self, run: Run, name: str) -> Workload:
+        """A container that has been started, as the runtime knows it."""
+        container = next(container for container in run.spec["containers"] if container["name"] == name)
+        return _workload(run, container, (await self._pinned(run))[name])
 
     async def _pinned(self, run: Run) -> dict[str, str]:
         """Every container's image by digest: what its task set was created with, and else what it is now."""
@@ -146,6 +174,19 @@ class Containers:
         else:
             facts |= {"exitCode": state.exit_code, "reason": state.reason}
         self._room.tasks.learn(tx, run.name, container, **facts)
+        checking = (
+            None if state.is_running else self._room.runs.find(CHECK, run.region, workload_name(run.name, container))
+        )
+        for step in self._room.runs.steps(checking.id) if checking else ():
+            if step.status is Status.IN_PROGRESS:
+                self._room.runs.signal(tx, step.id)
+
+
+def _workload(run: Run, container: Mapping[str, Any], image: str) -> Workload:
+    spec, name = run.spec, container["name"]
+    overrides = spec["overrides"].get("containerOverrides", ())
+    override: Mapping[str, Any] = next((one for one in overrides if one.get("name") == name), {})
+    return workload_for(run.name, container, override, image, spec["networkMode"], _environment(spec))
 
 
 def _environment(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from turnout.ecs.container_rules import check_dependencies, check_health_check, check_timeouts
 from turnout.errors import AwsError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -35,8 +36,11 @@ def check_definition(definition: Mapping[str, Any]) -> None:
     if not containers:
         raise _refused("Container list cannot be empty.")
     mode = mode_of(definition)
+    is_fargate = "FARGATE" in definition.get("requiresCompatibilities", ())
     for container in containers:
         _check_container(container, mode, has_task_memory="memory" in definition)
+        check_health_check(container)
+        check_timeouts(container, is_fargate=is_fargate)
     names = [container["name"] for container in containers]
     for name in names:
         if names.count(name) > 1:
@@ -44,8 +48,8 @@ def check_definition(definition: Mapping[str, Any]) -> None:
     if not any(container.get("essential", True) for container in containers):
         raise _refused("Task definition does not have any essential containers.")
     _check_ports(containers, mode)
-    _check_dependencies(containers)
-    if "FARGATE" in definition.get("requiresCompatibilities", ()):
+    check_dependencies(containers)
+    if is_fargate:
         _check_fargate(definition, mode)
 
 
@@ -109,19 +113,6 @@ def _check_ports(containers: Sequence[Mapping[str, Any]], mode: str) -> None:
             if key[0] and key in taken:
                 raise _refused(f"Invalid port mappings. Host port {key[0]} ({key[1]}) is used more than once.")
             taken.add(key)
-
-
-def _check_dependencies(containers: Sequence[Mapping[str, Any]]) -> None:
-    needs = {c["name"]: [d["containerName"] for d in c.get("dependsOn", ())] for c in containers}
-    for name, others in needs.items():
-        for other in others:
-            if other not in needs:
-                raise _refused(f"Invalid dependsOn of container '{name}'. There is no container '{other}'.")
-    while free := [name for name, others in needs.items() if not any(other in needs for other in others)]:
-        for name in free:
-            del needs[name]
-    if needs:
-        raise _refused(f"Invalid dependsOn. The containers {', '.join(sorted(needs))} wait for each other.")
 
 
 def _check_fargate(definition: Mapping[str, Any], mode: str) -> None:

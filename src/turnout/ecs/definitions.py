@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.ecs.container_rules import completed_check
 from turnout.ecs.definition_rows import parsed
 from turnout.ecs.definition_rules import check_definition, compatibilities_of, mode_of
 from turnout.ecs.pages import page
@@ -137,6 +138,7 @@ def _completed(container: dict[str, Any], mode: str) -> dict[str, Any]:
         "systemControls": [],
         **container,
         "portMappings": mappings,
+        **({"healthCheck": completed_check(container["healthCheck"])} if container.get("healthCheck") else {}),
     }
 
 

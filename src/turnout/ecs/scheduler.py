@@ -187,6 +187,6 @@ def _task_seen(one: TaskSet, task: Task) -> TaskSeen:
         id=task.id,
         created_at=task.created_at,
         running_at=task.running_at,
-        is_healthy=is_healthy(groups, task.health),
-        is_failing=is_failing(groups, task.health),
+        is_healthy=is_healthy(groups, task.health) and task.passes_checks,
+        is_failing=is_failing(groups, task.health) or task.fails_checks,
     )

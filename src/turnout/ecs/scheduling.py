@@ -1,7 +1,7 @@
 """Deciding what a service needs: from what is seen to what is to be done. Pure; `scheduler.py` acts.
 
-A task *counts* while its desired status is RUNNING. It is *good* unless its targets fail their health checks after
-the grace period, and *settled* once it runs and its targets are healthy.
+A task *counts* while its desired status is RUNNING. It is *good* unless its targets or containers fail their health
+checks after the grace period, and *settled* once it runs and they are healthy.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_definition_parameters.html
 """
 
@@ -25,9 +25,9 @@ class TaskSeen:
     created_at: float
     running_at: float | None = None
     is_healthy: bool = True
-    """Every target is healthy, or its group is behind no listener."""
+    """Every target is healthy, or its group is behind no listener; every essential container passes its checks."""
     is_failing: bool = False
-    """A target fails its health checks."""
+    """A target or an essential container fails its health checks."""
 
 
 @dataclass(frozen=True)

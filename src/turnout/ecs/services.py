@@ -129,11 +129,6 @@ class Services(Deploying):
         if balancers:
             body["roleArn"] = call.get("role") or arn("iam", "", SERVICE_LINKED_ROLE)
             body["healthCheckGracePeriodSeconds"] = grace_s or 0
-        elif grace_s is not None and controller == "ECS":
-            raise AwsError(
-                "InvalidParameterException",
-                "Health check grace period is only valid for services configured to use load balancers",
-            )
         elif grace_s is not None:
             body["healthCheckGracePeriodSeconds"] = grace_s
         return body

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from turnout.ecs.checks import UNHEALTHY, UNKNOWN, health_of
 from turnout.ecs.room import Room
 from turnout.ecs.states import ACTIVATE, DEACTIVATE, DEPROVISION, RUN, START, STOP, stop_for
 from turnout.ecs.task_rows import Task
@@ -42,7 +43,11 @@ def describe_task(room: Room, task: Task) -> dict[str, Any]:
         "lastStatus": task.last_status,
         "enableExecuteCommand": spec.get("enableExecuteCommand", False),
         "group": spec.get("group"),
-        "healthStatus": "UNKNOWN",
+        "healthStatus": health_of(
+            task.containers.get(container["name"], {}).get("check", {}).get("status", UNKNOWN)
+            for container in spec["containers"]
+            if container.get("essential", True)
+        ),
         "launchType": task.launch_type,
         "overrides": {"containerOverrides": [{"name": c["name"]} for c in spec["containers"]], **spec["overrides"]},
         "platformVersion": spec.get("platformVersion"),
@@ -97,13 +102,13 @@ def _container(task: Task, spec: Mapping[str, Any], definition: Mapping[str, Any
         "runtimeId": known.get("runtimeId"),
         "lastStatus": _container_status(task, known),
         "exitCode": known.get("exitCode"),
-        "reason": known.get("reason"),
+        "reason": known.get("reason") or _failed_check(known),
         "networkBindings": [
             {"bindIP": known.get("host", "127.0.0.1"), "containerPort": inside, "hostPort": outside, "protocol": words}
             for inside, outside, words in known.get("ports", ())
         ],
         "networkInterfaces": _interfaces(task, spec, known),
-        "healthStatus": "UNKNOWN",
+        "healthStatus": known.get("check", {}).get("status", UNKNOWN),
         "cpu": str(definition.get("cpu", 0)),
         "memory": None if definition.get("memory") is None else str(definition["memory"]),
         "memoryReservation": _text(definition.get("memoryReservation")),
@@ -115,6 +120,12 @@ def _container_status(task: Task, known: Mapping[str, Any]) -> str:
     if not known or "isRunning" not in known:
         return "STOPPED" if task.is_stopped else "PENDING"
     return "RUNNING" if known["isRunning"] else "STOPPED"
+
+
+def _failed_check(known: Mapping[str, Any]) -> str | None:
+    """AWS tells no reason of a container that fails its checks; without one nobody could mend it."""
+    check = known.get("check", {})
+    return f"Health check failed: {check.get('output')}" if check.get("status") == UNHEALTHY else None
 
 
 def _attachments(task: Task, spec: Mapping[str, Any]) -> list[dict[str, Any]]:

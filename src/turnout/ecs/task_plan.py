@@ -64,7 +64,7 @@ class TaskPlan(StraightPlan):
         return None
 
     async def _start(self, run: Run, step: Step) -> Done | Wait:
-        await self._containers.ensure_started(run)
+        wait = await self._containers.ensure_started(run)
         ended = self._containers.ended_essential(run)
         if ended is not None:
             # A runtime that could not start a container says so in ECS's words: CannotStartContainerError: …
@@ -72,7 +72,7 @@ class TaskPlan(StraightPlan):
             if reason.startswith("Cannot"):
                 raise StepFailed(states.FAILED_TO_START, reason)
             raise StepFailed(states.EXITED, ESSENTIAL_EXITED)
-        return Done()
+        return Done() if wait is None else Wait(*wait)
 
     async def _activate(self, run: Run, step: Step) -> Done | Wait:
         """Register the host ports that were allocated."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from turnout.ecs.checks import HEALTHY, UNHEALTHY
 from turnout.ecs.states import STOPPED, desired_status, last_status
 from turnout.store import Store, Transaction
 
@@ -26,7 +27,7 @@ class Task:
     launch_type: str
     created_at: float
     containers: dict[str, dict[str, Any]]
-    """What has become of each: runtimeId, host, ports, startedAt, isRunning, exitCode, reason."""
+    """What has become of each: runtimeId, host, ports, startedAt, isRunning, exitCode, reason, isEssential, check."""
     health: dict[str, dict[str, Any]]
     step: str | None
     """The first unfinished step of its run."""
@@ -46,6 +47,20 @@ class Task:
     def counts(self) -> bool:
         """Whether the task is one that its service relies on."""
         return self.desired_status == "RUNNING"
+
+    @property
+    def passes_checks(self) -> bool:
+        """Whether every essential container with a health check is HEALTHY."""
+        return all(status == HEALTHY for status in self._checks)
+
+    @property
+    def fails_checks(self) -> bool:
+        """Whether an essential container is UNHEALTHY."""
+        return UNHEALTHY in self._checks
+
+    @property
+    def _checks(self) -> list[str]:
+        return [known["check"]["status"] for known in self.containers.values() if known.get("isEssential")]
 
     @property
     def is_stopped(self) -> bool:

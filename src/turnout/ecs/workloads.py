@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from turnout.runtimes import Port, Workload
@@ -12,7 +12,6 @@ DEFAULT_STOP_TIMEOUT_S = 30.0
 NOT_YET = (
     "secrets",
     "environmentFiles",
-    "healthCheck",
     "mountPoints",
     "volumesFrom",
     "links",
@@ -52,12 +51,6 @@ def unhonoured(container: Mapping[str, Any]) -> str | None:
         value = container.get(member)
         if value and value != {"initProcessEnabled": True}:
             return f"container {name} asks for {member}, which turnout does not implement yet"
-    for dependency in container.get("dependsOn", ()):
-        if dependency["condition"] != "START":
-            return (
-                f"container {name} depends on {dependency['containerName']} with condition"
-                f" {dependency['condition']}, which turnout does not implement yet (only START)"
-            )
     if container.get("restartPolicy", {}).get("enabled"):
         return f"container {name} asks for a restartPolicy, which turnout does not implement yet"
     for mapping in container.get("portMappings", ()):
@@ -69,25 +62,6 @@ def unhonoured(container: Mapping[str, Any]) -> str | None:
     if logging.get("secretOptions"):
         return f"container {name} asks for secretOptions, which turnout does not implement yet"
     return None
-
-
-def in_start_order(containers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Dependencies first, otherwise as they are listed."""
-    ordered: list[Mapping[str, Any]] = []
-    placed: set[str] = set()
-    left = list(containers)
-    while left:
-        free = [c for c in left if all(d["containerName"] in placed for d in c.get("dependsOn", ()))]
-        for container in free or left:
-            ordered.append(container)
-            placed.add(container["name"])
-        left = [container for container in left if container["name"] not in placed]
-    return ordered
-
-
-def dependents(containers: Sequence[Mapping[str, Any]], name: str) -> set[str]:
-    """The containers that depend on `name`: they are stopped before it."""
-    return {c["name"] for c in containers if any(d["containerName"] == name for d in c.get("dependsOn", ()))}
 
 
 def stop_timeout_s(container: Mapping[str, Any]) -> float:
