@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.crash.dying import survive
 from tests.fakes.bluegreen import RULE, TEST
 from tests.rooms.deploying import Deploying
 from tests.rooms.test_codedeploy_alarms import put_alarm
 
 SPAN_S = 900.0
-
-
-class Killed(BaseException):
-    """SIGKILL at a point."""
 
 
 def straight(shop: Deploying) -> str:
@@ -70,23 +67,7 @@ def not_continued(shop: Deploying) -> str:
 def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) -> tuple[int, Any]:
     """(the points passed, the end state) of a scenario in which the engine dies at the point `fatal`."""
     deployment_id = begin(shop)
-    points = 0
-
-    def fuse(point: str) -> None:
-        nonlocal points
-        if point == "before commit":  # what is on disk is what the point before left
-            return
-        points += 1
-        if points == fatal:
-            raise Killed(point)
-
-    shop.fuse = fuse
-    try:
-        shop.tick(SPAN_S)
-    except Killed:
-        shop.fuse = lambda point: None
-        shop.reboot()
-        shop.tick(SPAN_S)
+    points = survive(shop, SPAN_S, fatal, shop.reboot)
     infos = [shop.info(deployment_id)]
     if "rollbackInfo" in infos[0]:
         infos.append(shop.info(infos[0]["rollbackInfo"]["rollbackDeploymentId"]))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import World
+from tests.crash.dying import survive
 from tests.rooms.shifting import HOOK, ROLE, WEB, Shop
 from turnout.clock import ManualClock
 from turnout.gateway.others import Others
@@ -18,10 +19,6 @@ from turnout.gateway.others import Others
 EVERY = int(os.environ.get("TURNOUT_CRASH_EVERY", "1" if os.environ.get("CI") else "5"))
 """Every how-manieth point is tried: all in CI, one in five on a laptop."""
 SPAN_S = 1500.0
-
-
-class Killed(BaseException):
-    """SIGKILL at a point."""
 
 
 class Kept:
@@ -73,25 +70,12 @@ def live(staged: Shop, home: Path, story: Callable[[Shop], None], fatal: int | N
     shop.connect()
     story(shop)
     shop.ecs.update_service(**WEB, taskDefinition="web:2")
-    points = 0
 
-    def fuse(point: str) -> None:
-        nonlocal points
-        if point == "before commit":  # what is on disk is what the point before left
-            return
-        points += 1
-        if points == fatal:
-            raise Killed(point)
-
-    world.fuse = fuse
-    try:
-        world.tick(SPAN_S)
-    except Killed:
-        world.fuse = lambda point: None
+    def revive() -> None:
         world.reboot()
         shop.connect()
-        world.tick(SPAN_S)
-    world.fuse = lambda point: None
+
+    points = survive(world, SPAN_S, fatal, revive)
     (newest, first) = shop.ecs.list_service_deployments(**WEB)["serviceDeployments"]
     service = shop.service()
     end = {

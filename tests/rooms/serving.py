@@ -13,6 +13,8 @@ from tests.fakes.runtime import FakeRuntime
 from tests.fakes.shapes import check_answer
 from turnout.aws import Answer, Aws, Call, Event
 from turnout.clock import ManualClock
+from turnout.cloudwatch.api import MIGRATIONS as CLOUDWATCH
+from turnout.cloudwatch.api import CloudWatch
 from turnout.config import Config
 from turnout.ecs.api import MIGRATIONS, Ecs
 from turnout.ecs.targets import health_topic
@@ -78,15 +80,17 @@ class Serving(World):
     def boot(self) -> None:
         self.loop = asyncio.new_event_loop()
         config = Config(home=self.home, port=4566)
-        self.store = Store(config.database, {"runs": SCHEMA, "ecs": MIGRATIONS})
+        self.store = Store(config.database, {"runs": SCHEMA, "ecs": MIGRATIONS, "cloudwatch": CLOUDWATCH})
         self.store._connection.execute("PRAGMA synchronous = OFF")  # an engine is killed here, the machine never is
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(self.logs)
         self.room = Ecs(self.store, self.runs, self.aws, self.clock, config, self.runtime, QuietTraffic())
         self.aws.own("ecs", self.room)
         self.aws.own("elbv2", self.balancer)
+        self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, self.clock, self.logs)
+        self.aws.share("cloudwatch", self.cloudwatch)
         self.aws.listen(lambda tx, event: self.events.append(event))
-        self.runner = Runner(self.runs, self.room.plans, self.clock)
+        self.runner = Runner(self.runs, [*self.room.plans, *self.cloudwatch.plans], self.clock)
         self.gateway = Gateway(self.aws, OwnedModels(["ecs"]), self.logs, config, _no_git, {})
         self.engine = self  # type: ignore[assignment]
         self.store.fuse = self.aws.fuse = lambda point: self.fuse(point)

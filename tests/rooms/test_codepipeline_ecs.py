@@ -20,6 +20,7 @@ class RollingEcs:
         self.definitions: dict[str, dict[str, Any]] = {}
         self.caused: dict[str, str] = {}
         self.deployments: list[dict[str, Any]] = []
+        self.outcomes: list[dict[str, Any]] = []
         container = {"name": "web", "image": "repo@sha256:0", "memory": 64}
         first = self._register({"family": "web", "containerDefinitions": [container, {**container, "name": "side"}]})
         self._deploy(first, "COMPLETED")
@@ -57,6 +58,21 @@ class RollingEcs:
         if call["taskDefinition"] != self.deployments[0]["taskDefinition"]:
             self._deploy(call["taskDefinition"], "IN_PROGRESS")
         return {}
+
+    def list_service_deployments(self, call: Any) -> Any:
+        return {"serviceDeployments": self.outcomes}
+
+    def roll_back(self) -> None:
+        """As the circuit breaker does: the former deployment is PRIMARY again, nothing is left of the other."""
+        number = self.deployments[0]["id"].removeprefix("ecs-svc/")
+        reason = "ECS deployment circuit breaker: tasks failed to start."
+        revision = f"arn:aws:ecs:us-east-1:000000000000:service-revision/c/web/{number}"
+        self.outcomes = [
+            {"targetServiceRevisionArn": revision, "status": "ROLLBACK_SUCCESSFUL", "statusReason": reason}
+        ]
+        self.deployments.pop(0)
+        self.deployments[0]["status"] = "PRIMARY"
+        self.end("COMPLETED")
 
     def end(self, state: str) -> None:
         self.deployments[0] |= {"rolloutState": state, "rolloutStateReason": f"it is {state}"}
@@ -101,6 +117,13 @@ def test_a_rollout_that_fails_is_red(yard: PipelineWorld, ecs: RollingEcs) -> No
     client = deploying(yard, NEW)
     ecs.end("FAILED")
     assert "it is FAILED" in actions_of(client)["Deploy"]["errorDetails"]["message"]
+
+
+def test_a_rollout_that_was_rolled_back_is_red(yard: PipelineWorld, ecs: RollingEcs) -> None:
+    client = deploying(yard, NEW)
+    ecs.roll_back()
+    message = actions_of(client)["Deploy"]["errorDetails"]["message"]
+    assert message == "Deployment ecs-svc/2 of web failed: ECS deployment circuit breaker: tasks failed to start."
 
 
 def test_a_deployment_that_another_one_replaced_is_red(yard: PipelineWorld, ecs: RollingEcs) -> None:

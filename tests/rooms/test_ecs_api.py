@@ -98,12 +98,40 @@ def test_a_load_balancer_needs_a_container_and_its_port(shop: Serving) -> None:
 def test_options_that_cannot_be_honoured_are_refused(shop: Serving) -> None:
     shop.create()
     asked = {"cluster": "shop", "serviceName": "other", "taskDefinition": "web"}
+    code, message = refusal(shop.client.create_service, **asked, serviceConnectConfiguration={"enabled": True})
+    assert (code, message) == ("UnsupportedFeatureException", "turnout does not implement Service Connect yet.")
     breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
-    code, message = refusal(shop.client.create_service, **asked, deploymentConfiguration=breaker)
-    assert code == "UnsupportedFeatureException"
-    assert "deploymentCircuitBreaker.enable" in message
-    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
-    shop.client.create_service(**asked, deploymentConfiguration=off)
+    alarms = {"alarms": {"enable": True, "rollback": True, "alarmNames": ["errors"]}}
+    for configuration, words in (
+        (breaker, "The deployment circuit breaker can only be used for services that use the rolling update (ECS)"),
+        (alarms, "Deployment alarms are only valid with the ECS deployment controller."),
+    ):
+        asked |= {"deploymentController": {"type": "CODE_DEPLOY"}, "deploymentConfiguration": configuration}
+        assert words in refusal(shop.client.create_service, **asked)[1]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "words"),
+    [
+        ({"maximumPercent": 100, "minimumHealthyPercent": 100}, "cannot be 100 as this will block deployments"),
+        ({"alarms": {"enable": True, "rollback": True, "alarmNames": []}}, "alarmNames must have at least one name"),
+        (
+            {
+                "deploymentCircuitBreaker": {
+                    "enable": True,
+                    "rollback": True,
+                    "thresholdConfiguration": {"type": "COUNT", "value": 0},
+                }
+            },
+            "thresholdConfiguration must be at least 1",
+        ),
+    ],
+)
+def test_a_deployment_configuration_that_cannot_work_is_refused(
+    shop: Serving, configuration: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ClientError, match=words):
+        shop.create("ECS", deploymentConfiguration=configuration)
 
 
 def test_what_does_not_exist_is_told_as_aws_tells_it(shop: Serving) -> None:

@@ -67,7 +67,9 @@ def test_the_waiter_for_stable_services_succeeds(shop: Serving) -> None:
 
 def test_a_service_without_a_load_balancer_is_steady_when_its_tasks_run(shop: Serving) -> None:
     shop.create("ECS", loadBalancers=[])
-    shop.tick()
+    shop.tick(2.5)
+    assert "has started 2 tasks" in shop.messages()[0]
+    shop.tick(0.5)
     assert shop.messages()[0] == "(service web) has reached a steady state."
     assert shop.service()["deployments"][0]["rolloutState"] == "COMPLETED"
 

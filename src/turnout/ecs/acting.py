@@ -31,6 +31,7 @@ class Acting:
     ) -> None:
         for one in sets:
             self._tell_figures(tx, service, one, decision.figures[one.id])
+            self._note_well(tx, service, one, [task for task in tasks[one.id] if task.id in decision.started_well])
         for one in sets:
             own = {task.id: task for task in tasks[one.id]}
             self._stop_unhealthy(tx, service, one, [own[i] for i in decision.unhealthy if i in own])
@@ -42,7 +43,7 @@ class Acting:
         if decision.is_steady != service.is_steady:
             self._room.services.put(tx, replace(service, is_steady=decision.is_steady))
             if decision.is_steady:
-                self._tell_steady(tx, service, sets)
+                self._tell_steady(tx, service)
 
     def _tell_figures(self, tx: Transaction, service: Service, one: TaskSet, fresh: Figures) -> None:
         room, now = self._room, self._room.clock.now()
@@ -68,7 +69,18 @@ class Acting:
                 room.say(tx, service, f") updated computedDesiredCount for taskSet {one.id} to {fresh.computed}.")
             if fresh.is_stable and not one.is_stable and fresh.computed:
                 room.say(tx, service, f", taskSet {one.id}) updated state to STEADY_STATE.")
-        room.runs.wake(tx, task_set_topic(one))
+        room.runs.wake(tx, one.topic)
+        room.runs.wake(tx, service.topic)
+
+    def _note_well(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
+        """A task that started well is the end of a row of failed ones."""
+        if not tasks:
+            return
+        for task in tasks:
+            self._room.tasks.set_well(tx, task.id, self._room.clock.now())
+        if one.failed_in_a_row:
+            self._room.sets.update(tx, one.id, failed_in_a_row=0)
+        self._room.runs.wake(tx, service.topic)
 
     def _stop_unhealthy(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
         for task in tasks:
@@ -124,18 +136,15 @@ class Acting:
         room.say(tx, service, f"{_of_set(service, one)}) has started {count} tasks: {named}.")
         room.wake_set(tx, one.id)
 
-    def _tell_steady(self, tx: Transaction, service: Service, sets: Sequence[TaskSet]) -> None:
+    def _tell_steady(self, tx: Transaction, service: Service) -> None:
         room = self._room
-        primary = next(one for one in sets if one.status == "PRIMARY")
-        if service.is_rolling and not service.shifts and primary.body.get("rolloutState") == "IN_PROGRESS":
-            finish_rollout(room, tx, service, primary)
         room.say(tx, service, ") has reached a steady state.")
         detail = {"eventType": "INFO", "eventName": "SERVICE_STEADY_STATE", "clusterArn": service.body["clusterArn"]}
         room.announce(tx, service.region, "ECS Service Action", (service.arn,), detail)
 
 
 def finish_rollout(room: Room, tx: Transaction, service: Service, primary: TaskSet) -> None:
-    """The rolling update is complete: nothing of the former deployments runs."""
+    """The deployment is complete: nothing of the former ones serves any longer."""
     reason = f"ECS deployment {primary.id} completed."
     body = {**primary.body, "rolloutState": "COMPLETED", "rolloutStateReason": reason}
     room.sets.update(tx, primary.id, body=body, updated_at=room.clock.now())
@@ -148,11 +157,8 @@ def finish_rollout(room: Room, tx: Transaction, service: Service, primary: TaskS
         "reason": reason,
     }
     room.announce(tx, service.region, "ECS Deployment State Change", (service.arn,), detail)
-
-
-def task_set_topic(one: TaskSet) -> str:
-    """Woken when the counts or the stability of a task set may have changed, and when it is gone."""
-    return f"ecs.taskset/{one.region}/{one.arn}"
+    room.wake_service(tx, service)
+    room.runs.wake(tx, primary.topic)
 
 
 def _of_set(service: Service, one: TaskSet) -> str:

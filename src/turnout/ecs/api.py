@@ -2,7 +2,8 @@
 
 Topics: `ecs.taskset/{region}/{task set ARN}` is woken when the counts or the stability of a task set may have changed,
 or it is gone. Runs: "ecs.task" (`task_plan.py`), "ecs.check" (`checking.py`), "ecs.service" (`scheduler.py`),
-"ecs.deployment" and "ecs.rollback" (`deployment_plan.py`).
+"ecs.deployment" (`deployment_plan.py`), "ecs.rollback" (`deployment_rollback.py`) and "ecs.alarms"
+(`deployment_alarms.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from turnout.config import Config
 from turnout.ecs.checking import CheckPlan
 from turnout.ecs.clusters import Clusters
 from turnout.ecs.containers import Containers
-from turnout.ecs.deployment_plan import DeploymentPlan, RollbackPlan
+from turnout.ecs.deployment_alarms import AlarmWatch
+from turnout.ecs.deployment_plan import DeploymentPlan
+from turnout.ecs.deployment_rollback import RollbackPlan
 from turnout.ecs.instances import ContainerInstances
 from turnout.ecs.output import Output
 from turnout.ecs.records import Records
@@ -47,6 +50,7 @@ class Ecs(Clusters, Services, ServiceUpdates, ServiceDeployments, TaskSets, Task
             CheckPlan(self, containers),
             SchedulerPlan(self, self.purge_definitions),
             DeploymentPlan(self, traffic),
+            AlarmWatch(self),
             RollbackPlan(self, traffic),
         ]
 

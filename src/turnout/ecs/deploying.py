@@ -37,17 +37,15 @@ class Deploying(SetMaking):
     def deploy(
         self, tx: Transaction, service: Service, definition: Document, body: Document, pins: dict[str, str]
     ) -> TaskSet:
-        """The task set that is to be PRIMARY; under a strategy that shifts traffic, the run that makes it serve."""
-        source = source_of(self, service) if service.shifts else None
+        """The task set that is to be PRIMARY, and the run that makes it what serves."""
+        source = source_of(self, service)
         for one in self.sets.of_service(service):
             if one.status == "PRIMARY":
                 self.sets.update(tx, one.id, status="ACTIVE", updated_at=self.clock.now())
-        if not service.shifts:
-            made = self.add_set(tx, service, definition, body, "PRIMARY", pins)
-            Revisions(self.store).keep(tx, service, made, body, definition)
-            return made
-        asked = {**body, "loadBalancers": resolved_balancers(body["loadBalancers"], source)}
-        scale = 100.0 if source is None else 0.0
+        asked, scale = body, 100.0
+        if service.shifts:
+            asked = {**body, "loadBalancers": resolved_balancers(body["loadBalancers"], source)}
+            scale = 100.0 if source is None else 0.0
         made = self.add_set(tx, service, definition, asked, "PRIMARY", pins, scale=scale)
         Revisions(self.store).keep(tx, service, made, body, definition)
         begin(self, tx, service, made, source)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.ecs.deployment_health import has_breaker, threshold_for
+from turnout.ecs.deployment_alarms import describe_alarms
+from turnout.ecs.deployment_health import UNHEALTHY, failures_of, has_breaker, threshold_for
 from turnout.ecs.deployment_hooks import describe_hook
 from turnout.ecs.deployment_starting import SUPERSEDED, rollback_of
-from turnout.ecs.deployment_steps import PRE_SHIFT, SHIFT
+from turnout.ecs.deployment_steps import HOOK, PRE_SHIFT, RETURN, SHIFT, is_rolling
 from turnout.ecs.revisions import revision_arn
 from turnout.ecs.room import Room
 from turnout.runs import Run, Status
@@ -60,7 +61,7 @@ def describe_deployment(room: Room, run: Run) -> dict[str, Any]:
     stage = (going or begun or steps[:1])[0 if going or not begun else -1].spec["stage"]
     events = [event["at"] for one in (run, back) if one for event in room.runs.events(one.id)]
     percent, test_percent = (run.facts.get(name, 0.0) for name in ("percent", "test_percent"))
-    if back is not None and any(step.spec["act"] == "return" and step.status is Status.SUCCEEDED for step in steps):
+    if back is not None and any(step.spec["act"] == RETURN and step.status is Status.SUCCEEDED for step in steps):
         percent = test_percent = 0.0
     source = run.spec["source"]
     configuration = run.spec["configuration"]
@@ -73,15 +74,15 @@ def describe_deployment(room: Room, run: Run) -> dict[str, Any]:
             else [],
             "targetServiceRevision": _summary(room, run, run.spec["target"], percent, test_percent),
             # The stage before an increment is no value of ServiceDeploymentLifecycleStage (docs/choices.md).
-            "lifecycleStage": SHIFT if stage == PRE_SHIFT else stage,
-            "lifecycleHookDetails": [describe_hook(room, step) for step in begun if step.spec["act"] == "hook"],
+            "lifecycleStage": None if is_rolling(configuration) else SHIFT if stage == PRE_SHIFT else stage,
+            "lifecycleHookDetails": [describe_hook(room, step) for step in begun if step.spec["act"] == HOOK],
             "deploymentConfiguration": configuration,
             "rollback": back
             and _told(
                 {"reason": run.message, "startedAt": back.started_at, "serviceRevisionArn": _revision(run, source)}
             ),
             "deploymentCircuitBreaker": _breaker(room, run, is_over=not going),
-            "alarms": {"status": "DISABLED"},
+            "alarms": describe_alarms(run),
         }
     )
 
@@ -108,10 +109,14 @@ def _breaker(room: Room, run: Run, *, is_over: bool) -> dict[str, Any]:
         return {"status": "DISABLED"}
     one = room.sets.find(run.spec["target"])
     service = room.services.find(run.region, run.spec["cluster"], run.spec["service"])
-    status = "TRIGGERED" if run.code == "CIRCUIT_BREAKER" else "MONITORING_COMPLETE" if is_over else "MONITORING"
+    status = "TRIGGERED" if run.code == UNHEALTHY else "MONITORING_COMPLETE" if is_over else "MONITORING"
     return {
         "status": status,
-        "failureCount": one.failed_tasks if one else 0,
+        "failureCount": run.facts["failures"]
+        if "failures" in run.facts
+        else failures_of(configuration, one)
+        if one
+        else 0,
         "threshold": threshold_for(configuration, service.desired if service else 0),
     }
 

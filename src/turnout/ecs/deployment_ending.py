@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from turnout.ecs.acting import finish_rollout
-from turnout.ecs.deployment_health import has_breaker
+from turnout.ecs.deployment_health import failures_of, rolling_back, rolls_back, words_of
 from turnout.ecs.deployment_starting import DELETED, SUPERSEDED, roll_back
-from turnout.ecs.deployment_steps import CLEAN_UP
+from turnout.ecs.deployment_steps import CLEAN_UP, KIND, is_rolling
 from turnout.ecs.revisions import MEMBERS, Revisions, revision_arn
 from turnout.ecs.room import Room
-from turnout.ecs.service_rows import Service, TaskSet
+from turnout.ecs.service_rows import STALLED, Service, TaskSet
 from turnout.runs import Run, Status, Step
 from turnout.store import Transaction
 
@@ -26,9 +26,9 @@ class DeploymentEnding:
         if service is None or green is None:
             return
         self._revisions.complete(tx, green)
+        self._room.runs.remember(tx, run.id, failures=failures_of(run.spec["configuration"], green))
         if run.status is Status.SUCCEEDED:
             finish_rollout(self._room, tx, service, green)
-            self._room.wake_set(tx, green.id)
         elif (run.stop or {}).get("code") not in (SUPERSEDED, DELETED):
             self._fail(tx, run, steps, service, green)
 
@@ -36,7 +36,7 @@ class DeploymentEnding:
         room, reason = self._room, run.message or "The deployment failed."
         body = {**green.body, "rolloutState": "FAILED", "rolloutStateReason": reason}
         room.sets.update(tx, green.id, body=body, updated_at=room.clock.now())
-        room.say(tx, service, f") (deployment {green.id}) deployment failed: {reason}")
+        room.say(tx, service, f") (deployment {green.id}) deployment failed: {words_of(reason)}")
         detail = {
             "eventType": "ERROR",
             "eventName": "SERVICE_DEPLOYMENT_FAILED",
@@ -47,15 +47,12 @@ class DeploymentEnding:
         room.announce(tx, service.region, "ECS Deployment State Change", (service.arn,), detail)
         if any(step.spec["stage"] == CLEAN_UP and step.started_at is not None for step in steps):
             return  # all traffic is on green, and what is left of blue is the next deployment's to reconcile
-        is_wanted = run.stop is not None or not has_breaker(run.spec["configuration"])
-        is_wanted |= bool((run.spec["configuration"].get("deploymentCircuitBreaker") or {}).get("rollback"))
-        if run.spec["source"] is not None and (is_wanted or run.code != "CIRCUIT_BREAKER"):
+        room.sets.update(tx, green.id, body={**body, STALLED: True})
+        if run.spec["source"] is not None and rolls_back(run.spec["configuration"], run.code):
             room.say(tx, service, f") rolling back to deployment {run.spec['source']}.")
             roll_back(room, tx, run)
-        elif run.code == "CIRCUIT_BREAKER":
-            # "A deployment in FAILED state doesn't launch any new tasks."
-            room.sets.update(tx, green.id, scale=0.0, updated_at=room.clock.now())
-            room.wake_set(tx, green.id)
+        room.wake_service(tx, service)
+        room.runs.wake(tx, green.topic)
 
     def restore(self, tx: Transaction, run: Run, service: Service) -> None:
         """The service is again what it was before the deployment; its source is PRIMARY."""
@@ -64,6 +61,12 @@ class DeploymentEnding:
         if source is None or source.status == "PRIMARY":
             return
         room.sets.update(tx, run.spec["target"], status="ACTIVE", updated_at=now)
+        rolls = is_rolling(run.spec["configuration"])
+        if rolls:
+            failed = room.runs.find(KIND, run.region, run.name)
+            told = rolling_back(source.id, failed.code if failed else None)
+            source_body = {**source.body, "rolloutState": "IN_PROGRESS", "rolloutStateReason": told}
+            room.sets.update(tx, source.id, body=source_body, is_stable=0)
         room.sets.update(tx, source.id, status="PRIMARY", updated_at=now)
         body = {**service.body, "taskDefinition": source.task_definition}
         former = self._revisions.find(
@@ -71,7 +74,7 @@ class DeploymentEnding:
         )
         if former is not None:
             # The target groups and rules stay as they are asked for now: they are what the next deployment moves.
-            kept = ("loadBalancers", "serviceRegistries")
+            kept = () if rolls else ("loadBalancers", "serviceRegistries")
             body = {m: v for m, v in body.items() if m not in MEMBERS or m in kept}
             body |= {m: former[m] for m in MEMBERS if m in former and m not in kept}
         room.services.put(tx, replace(service, body=body, is_steady=False))
@@ -79,10 +82,13 @@ class DeploymentEnding:
 
     def settle_back(self, tx: Transaction, run: Run, service: Service | None) -> None:
         room = self._room
-        if service is None:
+        source = room.sets.find(run.spec["source"])
+        if service is None or source is None:
             return
         if run.status is Status.SUCCEEDED:
-            room.say(tx, service, f") rolled back to deployment {run.spec['source']}.")
-            room.wake_set(tx, run.spec["source"])
-        else:
-            room.say(tx, service, f") rollback to deployment {run.spec['source']} failed: {run.message}")
+            room.say(tx, service, f") rolled back to deployment {source.id}.")
+            if is_rolling(run.spec["configuration"]):
+                finish_rollout(room, tx, service, source)
+        elif (run.stop or {}).get("code") != SUPERSEDED:
+            room.say(tx, service, f") rollback to deployment {source.id} failed: {run.message}")
+        room.wake_service(tx, service)

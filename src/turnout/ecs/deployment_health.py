@@ -11,7 +11,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from turnout.ecs.service_rows import TaskSet
+
 MOST_FAILED_STARTS = 3
+UNHEALTHY, ALARMED = "CIRCUIT_BREAKER", "ALARM"
+"""Why deployments end: codes of their runs."""
+BREAKER = "ECS deployment circuit breaker:"
 LEAST_THRESHOLD, MOST_THRESHOLD = 3, 200
 
 
@@ -29,16 +34,42 @@ def threshold_for(configuration: Mapping[str, Any], desired: int) -> int:
     return max(1, threshold) if kind == "UNBOUNDED_PERCENT" else min(MOST_THRESHOLD, max(LEAST_THRESHOLD, threshold))
 
 
-def never_healthy(
-    configuration: Mapping[str, Any], desired: int, failed_tasks: int, reasons: Sequence[str]
-) -> str | None:
+def failures_of(configuration: Mapping[str, Any], one: TaskSet) -> int:
+    """The failed tasks that a circuit breaker counts: in a row, unless a task that starts well does not reset it."""
+    breaker = configuration.get("deploymentCircuitBreaker") or {}
+    return one.failed_in_a_row if breaker.get("resetOnHealthyTask", True) else one.failed_tasks
+
+
+def never_healthy(configuration: Mapping[str, Any], desired: int, one: TaskSet, reasons: Sequence[str]) -> str | None:
     """Why it is certain that the new tasks do not become healthy. `reasons`: why some were stopped, newest last."""
-    last = f"; the last: {reasons[-1]}" if reasons else ""
+    last = f" The last: {reasons[-1].rstrip('.')}." if reasons else ""
     if has_breaker(configuration):
-        if failed_tasks >= threshold_for(configuration, desired):
-            return f"tasks failed to start: the circuit breaker counted {failed_tasks}{last}"
+        if failures_of(configuration, one) >= threshold_for(configuration, desired):
+            return f"{BREAKER} tasks failed to start.{last}"
         return None
     checked = [reason for reason in reasons if "health check" in reason.lower()]
     if checked:
-        return checked[-1]
-    return f"{failed_tasks} tasks failed to start{last}" if failed_tasks >= MOST_FAILED_STARTS else None
+        return f"The new revision does not become healthy: {checked[-1]}"
+    if one.failed_tasks >= MOST_FAILED_STARTS:
+        return f"The new revision does not become healthy: {one.failed_tasks} tasks failed to start.{last}"
+    return None
+
+
+def rolls_back(configuration: Mapping[str, Any], code: str | None) -> bool:
+    """Whether a deployment that failed is rolled back: what found the failure says so, else it always is."""
+    if code == ALARMED:
+        return bool(configuration["alarms"].get("rollback"))
+    if code == UNHEALTHY and has_breaker(configuration):
+        return bool(configuration["deploymentCircuitBreaker"].get("rollback"))
+    return True
+
+
+def words_of(reason: str) -> str:
+    """A rolloutStateReason as service events tell it: "tasks failed to start."."""
+    return reason.removeprefix(BREAKER).removeprefix("ECS deployment failed:").strip()
+
+
+def rolling_back(source: str, code: str | None) -> str:
+    """The rolloutStateReason of a deployment that is gone back to."""
+    words = {UNHEALTHY: BREAKER, ALARMED: "ECS deployment alarms:"}.get(code or "", "ECS service deployment stopped:")
+    return f"{words} rolling back to deploymentId {source}."

@@ -1,7 +1,8 @@
-"""How a deployment that ECS shifts by itself begins: its task set, its revision and its run, in one transaction.
+"""How a deployment under the ECS controller begins: its task set, its revision and its run, in one transaction.
 
 Which revision is the source is decided here, too. A deployment that is under way gives way: if it has all of the
-production traffic it is left to what it was about to keep, else to what it was about to replace.
+production traffic it is left to what it was about to keep, else to what it was about to replace. Under ROLLING the
+source is what was completed last.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from turnout.ecs.deployment_steps import CLEAN_UP, KIND, ROLLBACK, SHIFT, steps_back, steps_for
+from turnout.ecs.deployment_steps import CLEAN_UP, KIND, ROLLBACK, SHIFT, is_rolling, steps_back, steps_for
 from turnout.ecs.room import Room
 from turnout.ecs.service_rows import Service, TaskSet
 from turnout.errors import AwsError
@@ -54,6 +55,10 @@ def has_shifted(room: Room, run: Run) -> bool:
 def source_of(room: Room, service: Service) -> TaskSet | None:
     """What serves, or will when what is under way has given way; None if nothing does yet."""
     sets = {one.id: one for one in room.sets.of_service(service) if one.status != "DRAINING"}
+    if not service.shifts:
+        back = [run.spec["source"] for run in open_runs(room, service) if run.kind == ROLLBACK]
+        complete = [one.id for one in sets.values() if one.body["rolloutState"] == "COMPLETED"]
+        return next((sets[one] for one in (*back, *reversed(complete)) if one in sets), None)
     primary = next((one for one in sets.values() if one.status == "PRIMARY"), None)
     run = newest_run(room, service)
     if run is None or run.spec["source"] is None:
@@ -81,11 +86,13 @@ def resolved_balancers(asked: Sequence[Mapping[str, Any]], source: TaskSet | Non
 
 def begin(room: Room, tx: Transaction, service: Service, target: TaskSet, source: TaskSet | None) -> Run:
     """The run of a deployment from `source` to `target`; what was under way is asked to give way."""
+    configuration = service.body["deploymentConfiguration"]
     for run in open_runs(room, service):
-        if run.kind == KIND and not is_cleaning_up(room, run):
+        # A rolling update that goes back is overtaken, too: nothing else would end it if the source does not start.
+        gives_way = is_rolling(run.spec["configuration"]) or run.kind == KIND
+        if gives_way and not is_cleaning_up(room, run):
             message = "The deployment was superseded by a new one."
             room.runs.request_stop(tx, run.id, code=SUPERSEDED, message=message)
-    configuration = service.body["deploymentConfiguration"]
     number = "".join(secrets.choice(_ID) for _ in range(21))
     others = {one.id for one in room.sets.of_service(service)} - {target.id, source.id if source else ""}
     spec = {
@@ -100,6 +107,7 @@ def begin(room: Room, tx: Transaction, service: Service, target: TaskSet, source
         "balancers": [
             _moves(asked, resolved["targetGroupArn"], source)
             for asked, resolved in zip(service.body["loadBalancers"], target.body["loadBalancers"], strict=True)
+            if service.shifts
         ],
         "configuration": configuration,
         "reconciles": bool(others),
@@ -111,7 +119,8 @@ def begin(room: Room, tx: Transaction, service: Service, target: TaskSet, source
 
 def roll_back(room: Room, tx: Transaction, failed: Run) -> Run:
     """What puts back what a deployment moved: of the same id, for on AWS it is the same service deployment."""
-    return room.runs.insert(tx, ROLLBACK, failed.region, failed.name, failed.spec, steps_back(), lane=failed.lane)
+    steps = steps_back(failed.spec["configuration"])
+    return room.runs.insert(tx, ROLLBACK, failed.region, failed.name, failed.spec, steps, lane=failed.lane)
 
 
 def is_cleaning_up(room: Room, run: Run) -> bool:

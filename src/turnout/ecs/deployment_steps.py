@@ -1,5 +1,7 @@
 """The lifecycle stages of a deployment that ECS makes by itself, as the steps of its run. Pure.
 
+ROLLING has no stages on AWS: here it has one in which tasks are replaced, and a bake if there are alarms. The others:
+
     RECONCILE_SERVICE             former deployments have ended, the source has all of the traffic, others are gone
     PRE_SCALE_UP                  hooks
     SCALE_UP                      green (the target revision) grows to the whole of the desired count, and is healthy
@@ -25,6 +27,8 @@ from typing import Any
 from turnout.runs import StepSpec
 
 KIND, ROLLBACK = "ecs.deployment", "ecs.rollback"
+WATCH, ROLL, HOOK, PROVE, RETURN = "watch", "roll", "hook", "prove", "return"
+"""Acts that are no stages; a stage's own act has its name."""
 
 RECONCILE, SCALE_UP, TEST_SHIFT, SHIFT, BAKE, CLEAN_UP = (
     "RECONCILE_SERVICE",
@@ -97,6 +101,14 @@ def steps_for(
 ) -> list[StepSpec]:
     """The steps of a deployment. `reconciles`: other revisions than source and target are active when it begins."""
     writing = _Writing([] if is_first else configuration.get("lifecycleHooks", []), iter(hook_ids))
+    has_alarms = bool(alarms_of(configuration))
+    if has_alarms:
+        writing.act(RECONCILE, " alarms", act=WATCH)
+    if is_rolling(configuration):
+        writing.act(SCALE_UP, act=ROLL)
+        if has_alarms:
+            writing.act(BAKE)
+        return writing.steps
     writing.act(RECONCILE)
     if reconciles:
         writing.hooks(RECONCILE)
@@ -116,24 +128,38 @@ def steps_for(
         writing.hooks(PRE_SHIFT, at)
         writing.act(SHIFT, at, percent=increment.percent)
         if increment.bake_minutes:
-            writing.act(SHIFT, f"{at} bake", act="bake", minutes=increment.bake_minutes, percent=increment.percent)
+            writing.act(SHIFT, f"{at} bake", act=BAKE, minutes=increment.bake_minutes, percent=increment.percent)
             writing.beside(SHIFT, at)
         else:
             writing.hooks(SHIFT, at)
     writing.hooks(POST_SHIFT)
-    writing.act(BAKE, act="bake", minutes=configuration.get("bakeTimeInMinutes", 0))
-    writing.act(CLEAN_UP, " proof", act="prove")
+    writing.act(BAKE, minutes=configuration.get("bakeTimeInMinutes", 0))
+    writing.act(CLEAN_UP, " proof", act=PROVE)
     writing.act(CLEAN_UP)
     return writing.steps
 
 
-def steps_back() -> list[StepSpec]:
+def steps_back(configuration: Mapping[str, Any]) -> list[StepSpec]:
     """The steps of a rollback: everything goes back in one move, then green is proven drained and stopped."""
     writing = _Writing([], iter(()))
-    writing.act(SHIFT, act="return")
-    writing.act(CLEAN_UP, " proof", act="prove")
+    if is_rolling(configuration):
+        writing.act(SCALE_UP, " return", act=RETURN)
+        writing.act(SCALE_UP, act=ROLL)
+        return writing.steps
+    writing.act(SHIFT, act=RETURN)
+    writing.act(CLEAN_UP, " proof", act=PROVE)
     writing.act(CLEAN_UP)
     return writing.steps
+
+
+def is_rolling(configuration: Mapping[str, Any]) -> bool:
+    return bool(configuration.get("strategy", "ROLLING") == "ROLLING")
+
+
+def alarms_of(configuration: Mapping[str, Any]) -> list[str]:
+    """The names of the alarms that decide about a deployment."""
+    alarms = configuration.get("alarms") or {}
+    return list(alarms.get("alarmNames", ())) if alarms.get("enable") else []
 
 
 class _Writing:
@@ -158,5 +184,5 @@ class _Writing:
         """The hooks of a stage, at the same time as its last act."""
         wanted = [hook for hook in self._hooks if stage in hook["lifecycleStages"]]
         for number, hook in enumerate(wanted, start=1):
-            spec = {"stage": stage, "act": "hook", "hook": dict(hook), "hookId": next(self._hook_ids)}
+            spec = {"stage": stage, "act": HOOK, "hook": dict(hook), "hookId": next(self._hook_ids)}
             self.steps.append(StepSpec(f"{stage}{suffix} hook {number}", self._rank, None, spec))

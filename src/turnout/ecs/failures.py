@@ -27,7 +27,9 @@ def count_failure(room: Room, tx: Transaction, service: Service, task: Task) -> 
         failed_at=now,
         retry_at=now + backoff_s(failures),
         failed_tasks=one.failed_tasks + 1,
+        failed_in_a_row=one.failed_in_a_row + 1,
     )
+    room.runs.wake(tx, service.topic)
     if failures == IMPAIRED_AFTER > one.failures:
         room.say(
             tx,

@@ -15,10 +15,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from turnout.ecs.acting import Acting, task_set_topic
+from turnout.ecs.acting import Acting
+from turnout.ecs.deployment_starting import open_runs
 from turnout.ecs.room import KEEP, Room
 from turnout.ecs.scheduling import ServiceSeen, SetSeen, TaskSeen, decide
-from turnout.ecs.service_rows import Service, TaskSet
+from turnout.ecs.service_rows import STALLED, Service, TaskSet
 from turnout.ecs.targets import Targets, health_topic, is_failing, is_healthy, targets_for
 from turnout.ecs.task_rows import Task
 from turnout.runner import Done, StraightPlan, Wait
@@ -96,7 +97,8 @@ class SchedulerPlan(StraightPlan):
                 return Done()
             sets = room.sets.of_service(service)
             tasks = {each.id: room.tasks.of_set(each.id) for each in sets}
-            decision = decide(seen(service, sets, tasks), room.clock.now())
+            going = open_runs(room, service) if service.is_rolling else []
+            decision = decide(seen(service, sets, tasks, going), room.clock.now())
             self._acting.act(tx, service, sets, tasks, decision)
             if one.id in decision.finished:
                 return Done()
@@ -141,7 +143,7 @@ class SchedulerPlan(StraightPlan):
             return
         room.sets.delete(tx, one.id)
         room.put_tags(tx, one.region, one.arn, [])
-        room.runs.wake(tx, task_set_topic(one))
+        room.runs.wake(tx, one.topic)
         service = room.services.find(one.region, one.cluster, one.service)
         if service is not None:
             retire_if_empty(room, tx, service)
@@ -156,13 +158,17 @@ def retire_if_empty(room: Room, tx: Transaction, service: Service) -> None:
         room.services.put(tx, replace(service, status="INACTIVE"))
 
 
-def seen(service: Service, sets: Sequence[TaskSet], tasks: dict[str, list[Task]]) -> ServiceSeen:
-    """The service as `scheduling.decide` wants to see it. Pure."""
+def seen(
+    service: Service, sets: Sequence[TaskSet], tasks: dict[str, list[Task]], going: Sequence[Run] = ()
+) -> ServiceSeen:
+    """The service as `scheduling.decide` wants to see it. `going`: deployments and rollbacks under way. Pure."""
+    sources = {run.spec["source"] for run in going}
     configuration = service.body["deploymentConfiguration"]
     return ServiceSeen(
         is_active=service.status == "ACTIVE",
         is_rolling=service.is_rolling and not service.shifts,
         shifts=service.shifts,
+        is_deploying=bool(going),
         desired=service.desired,
         min_percent=configuration["minimumHealthyPercent"],
         max_percent=configuration["maximumPercent"],
@@ -175,6 +181,8 @@ def seen(service: Service, sets: Sequence[TaskSet], tasks: dict[str, list[Task]]
                 tasks=tuple(_task_seen(one, task) for task in tasks[one.id] if task.counts),
                 stopping=sum(task.is_leaving for task in tasks[one.id]),
                 retry_at=one.retry_at,
+                is_source=one.id in sources,
+                is_stalled=one.body.get(STALLED, False),
             )
             for one in sets
         ),
@@ -189,4 +197,6 @@ def _task_seen(one: TaskSet, task: Task) -> TaskSeen:
         running_at=task.running_at,
         is_healthy=is_healthy(groups, task.health) and task.passes_checks,
         is_failing=is_failing(groups, task.health) or task.fails_checks,
+        is_checked=bool(groups) or task.is_checked,
+        has_started_well=task.well_at is not None,
     )

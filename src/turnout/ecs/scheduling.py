@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 LONGEST_BACKOFF_S = 60.0
 FIRST_BACKOFF_S = 0.25
 CALM_AFTER_S = 60.0
-"""A task that ran this long has started well: what ends it later is not one more failed start."""
+"""What ends a task that ran this long is not one more failed start."""
+UNCHECKED_WELL_AFTER_S = 3.0
+"""A task that nobody checks has started well when it has run this long (AWS is silent; docs/choices.md)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class TaskSeen:
     """Every target is healthy, or its group is behind no listener; every essential container passes its checks."""
     is_failing: bool = False
     """A target or an essential container fails its health checks."""
+    is_checked: bool = True
+    """Somebody checks its health: a load balancer, or a health check of an essential container."""
+    has_started_well: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class SetSeen:
     stopping: int = 0
     """Tasks on their way out."""
     retry_at: float | None = None
+    is_source: bool = False
+    """A deployment that is under way may have to go back to it."""
+    is_stalled: bool = False
+    """Its deployment has failed: no new tasks are launched."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class ServiceSeen:
     sets: tuple[SetSeen, ...]
     shifts: bool = False
     """Under the ECS controller, too: a deployment shifts the traffic, and only one set is left in the end."""
+    is_deploying: bool = False
+    """Under the ECS controller: a deployment or a rollback is under way."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,8 @@ class Decision:
     """Tasks to be replaced because of their health checks."""
     finished: tuple[str, ...] = ()
     """Sets with nothing left to keep or to wait for."""
+    started_well: tuple[str, ...] = ()
+    """Tasks that are seen to run and to be healthy for the first time."""
     is_steady: bool = False
     look_at: float | None = None
     """When to look again although nothing has changed: a backoff or a grace period ends."""
@@ -105,7 +118,9 @@ def decide(service: ServiceSeen, now: float) -> Decision:
     computed = {one.id: _computed(service, one) for one in service.sets}
     figures = {one.id: _figures(one, computed[one.id]) for one in service.sets}
     parts = _rolling(service, computed, now) if service.is_rolling else _apart(service, computed, now)
+    fresh = [task for one in service.sets for task in one.tasks if _is_settled(task) and not task.has_started_well]
     times = [at for at in (part.look_at for part in parts) if at is not None]
+    times += [_well_at(task) for task in fresh if _well_at(task) > now]
     primary = next((one for one in service.sets if one.status == "PRIMARY"), None)
     others_count = any(one.tasks for one in service.sets if one is not primary)
     return Decision(
@@ -114,9 +129,11 @@ def decide(service: ServiceSeen, now: float) -> Decision:
         surplus=tuple(task for part in parts for task in part.surplus),
         unhealthy=tuple(task for part in parts for task in part.unhealthy),
         finished=tuple(one.id for one in service.sets if _is_finished(service, one)),
+        started_well=tuple(task.id for task in fresh if _well_at(task) <= now),
         is_steady=bool(
             service.is_active
             and primary
+            and not service.is_deploying
             and all(figure.is_stable for figure in figures.values())
             and not (service.is_rolling and others_count)
             and not (service.shifts and len(service.sets) > 1)
@@ -154,7 +171,7 @@ def _is_finished(service: ServiceSeen, one: SetSeen) -> bool:
     if one.tasks:
         return False
     if service.is_rolling and service.is_active:
-        return one.status != "PRIMARY"
+        return one.status != "PRIMARY" and not one.is_source
     return one.stopping == 0 and (one.status == "DRAINING" or not service.is_active)
 
 
@@ -174,7 +191,11 @@ def _rolling(service: ServiceSeen, computed: Mapping[str, int], now: float) -> l
     room = math.floor(desired * service.max_percent / 100) - len(tasks)
     spare = sum(_is_settled(task) for task in tasks) - math.ceil(desired * service.min_percent / 100)
     parts = []
+    is_stuck = any(one.status == "PRIMARY" and one.is_stalled for one in service.sets) and service.is_active
     for one in service.sets:
+        if is_stuck and one.status != "PRIMARY":
+            parts.append(_Part(one.id))  # what is left of it is what serves
+            continue
         if one.status == "PRIMARY":
             parts.append(_keep(one, computed[one.id], room, service.grace_s, now))
             continue
@@ -193,6 +214,7 @@ def _keep(one: SetSeen, wanted: int, room: int, grace_s: float, now: float) -> _
     """Keep a set at `wanted` tasks. A failing task is replaced before it is stopped, as far as there is room."""
     bad = [task for task in one.tasks if task.is_failing and _grace_ends_at(task, grace_s) <= now]
     good = [task for task in one.tasks if task not in bad]
+    wanted = min(wanted, len(good)) if one.is_stalled else wanted
     times = [_grace_ends_at(task, grace_s) for task in good if task.is_failing and grace_s > 0]
     missing = max(0, wanted - len(good))
     if missing and one.retry_at is not None and one.retry_at > now:
@@ -207,6 +229,10 @@ def _keep(one: SetSeen, wanted: int, room: int, grace_s: float, now: float) -> _
 
 def _is_settled(task: TaskSeen) -> bool:
     return task.running_at is not None and task.is_healthy
+
+
+def _well_at(task: TaskSeen) -> float:
+    return (task.running_at or 0.0) + (0.0 if task.is_checked else UNCHECKED_WELL_AFTER_S)
 
 
 def _grace_ends_at(task: TaskSeen, grace_s: float) -> float:

@@ -96,5 +96,9 @@ CREATE TABLE ecs_output (                     -- how far the output of a contain
     log_stream TEXT NOT NULL,
     position   TEXT
 );
-"""
+""",
+    """
+ALTER TABLE ecs_task_sets ADD COLUMN failed_in_a_row INTEGER NOT NULL DEFAULT 0;  -- since a task last started well
+ALTER TABLE ecs_tasks ADD COLUMN well_at REAL;                                    -- when it first ran and was healthy
+""",
 ]

@@ -29,7 +29,7 @@ def describe_service(room: Room, service: Service, *, has_tags: bool = False) ->
     }
     if not service.is_rolling:
         shown["taskSets"] = [describe_task_set(room, one) for one in sets]
-    if service.shifts:
+    if service.is_rolling:
         shown |= _current(room, service, sets)
     if has_tags:
         shown["tags"] = room.tags_of(service.region, service.arn)
@@ -86,7 +86,7 @@ def _deployment(service: Service, one: TaskSet) -> dict[str, Any]:
         "desiredCount": one.computed,
         "pendingCount": one.pending,
         "runningCount": one.running,
-        "failedTasks": one.failed_tasks,
+        "failedTasks": one.failed_in_a_row,
         "createdAt": one.created_at,
         "updatedAt": one.updated_at,
         "rolloutState": one.body["rolloutState"],

@@ -11,6 +11,8 @@ from turnout.names import arn, new_uuid
 from turnout.store import Store, Transaction
 
 MOST_EVENTS = 100
+STALLED = "isStalled"
+"""A member of a set's body that AWS does not tell: its deployment has failed, and launches no new tasks."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Service:
     @property
     def controller(self) -> str:
         return str(self.body["deploymentController"]["type"])
+
+    @property
+    def topic(self) -> str:
+        """Woken when what its deployment waits for may have changed: counts, health, failed tasks."""
+        return f"ecs.tasks/{self.region}/{self.cluster}/{self.name}"
 
     @property
     def is_rolling(self) -> bool:
@@ -69,7 +76,13 @@ class TaskSet:
     failed_at: float | None
     retry_at: float | None
     failed_tasks: int
+    failed_in_a_row: int
     run_id: int | None
+
+    @property
+    def topic(self) -> str:
+        """Woken when its counts or its stability may have changed, and when it is gone."""
+        return f"ecs.taskset/{self.region}/{self.arn}"
 
     @property
     def target_groups(self) -> list[str]:

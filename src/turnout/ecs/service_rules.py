@@ -49,7 +49,7 @@ def desired_count(asked: Mapping[str, Any], default: int) -> int:
     return desired
 
 
-def check_options(asked: Mapping[str, Any], controller: str, strategy: str) -> None:
+def check_options(asked: Mapping[str, Any], controller: str) -> None:
     """Raise for options that turnout cannot honour: they would change what happens."""
     if asked.get("schedulingStrategy") == "DAEMON":
         if controller != "ECS":
@@ -64,10 +64,15 @@ def check_options(asked: Mapping[str, Any], controller: str, strategy: str) -> N
                 "The deployment circuit breaker can only be used for services that use the rolling update (ECS)"
                 " deployment type."
             )
-        if strategy == "ROLLING":
-            raise unsupported("the deployment circuit breaker (leave deploymentCircuitBreaker.enable false)")
+        threshold = configuration["deploymentCircuitBreaker"].get("thresholdConfiguration") or {}
+        if threshold.get("value", 1) < 1:
+            raise _invalid("The value of thresholdConfiguration must be at least 1.")
     if configuration.get("alarms", {}).get("enable"):
-        raise unsupported("deployment alarms of a service (leave deploymentConfiguration.alarms.enable false)")
+        if controller != "ECS":
+            raise _invalid("Deployment alarms are only valid with the ECS deployment controller.")
+        names = configuration["alarms"].get("alarmNames", ())
+        if not names or len(set(names)) < len(names):
+            raise _invalid("alarmNames must have at least one name when deployment alarms are enabled, each once.")
     check_strategy(configuration, controller)
     if asked.get("serviceConnectConfiguration", {}).get("enabled"):
         raise unsupported("Service Connect")
@@ -100,6 +105,8 @@ def deployment_configuration(asked: Mapping[str, Any], former: Mapping[str, Any]
     made = {"maximumPercent": MOST_PERCENT, "minimumHealthyPercent": LEAST_HEALTHY_PERCENT, **kept, **asked}
     if made["maximumPercent"] < 100 or made["minimumHealthyPercent"] < 0:
         raise _invalid("maximumPercent must be at least 100, minimumHealthyPercent at least 0.")
+    if strategy_of(made) == "ROLLING" and made["maximumPercent"] == 100 == made["minimumHealthyPercent"]:
+        raise _invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
     return shifting_configuration(made)
 
 

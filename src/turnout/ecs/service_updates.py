@@ -49,8 +49,7 @@ class ServiceUpdates(Deploying):
         service = self.service_of(call)
         check_update(call.input, service.controller)
         former = service.body["deploymentConfiguration"]
-        strategy = strategy_of({**former, **call.get("deploymentConfiguration", {})})
-        check_options(call.input, service.controller, strategy)
+        check_options(call.input, service.controller)
         body = {**service.body, **{m: call[m] for m in RECORDED if call.get(m) is not None}}
         if "deploymentConfiguration" in call.input:
             body["deploymentConfiguration"] = deployment_configuration(call["deploymentConfiguration"], former)

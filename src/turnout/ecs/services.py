@@ -44,7 +44,7 @@ class Services(Deploying):
         name = call["serviceName"]
         controller = call.get("deploymentController", {}).get("type", "ECS")
         strategy = strategy_of(call.get("deploymentConfiguration", {}))
-        check_options(call.input, controller, strategy)
+        check_options(call.input, controller)
         token = call.get("clientToken") or (call.cause and f"{call.cause}/CreateService")
         if (former := self.services.find(call.region, cluster, name)) and former.status != "INACTIVE":
             if token is not None and former.token == token:

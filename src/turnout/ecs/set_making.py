@@ -112,6 +112,7 @@ class SetMaking(TaskDefinitions):
             failed_at=None,
             retry_at=None,
             failed_tasks=0,
+            failed_in_a_row=0,
             run_id=None,
         )
         self.sets.insert(tx, one, cause)

@@ -34,6 +34,8 @@ class Task:
     has_begun: bool
     is_asked_to_stop: bool
     running_at: float | None
+    well_at: float | None
+    """When it was first seen to run and to be healthy."""
 
     @property
     def last_status(self) -> str:
@@ -47,6 +49,10 @@ class Task:
     def counts(self) -> bool:
         """Whether the task is one that its service relies on."""
         return self.desired_status == "RUNNING"
+
+    @property
+    def is_checked(self) -> bool:
+        return bool(self._checks)
 
     @property
     def passes_checks(self) -> bool:
@@ -151,6 +157,9 @@ class TaskRows:
     def set_health(self, tx: Transaction, task_id: str, health: dict[str, dict[str, Any]]) -> None:
         tx.execute("UPDATE ecs_tasks SET health = ? WHERE id = ?", (json.dumps(health), task_id))
 
+    def set_well(self, tx: Transaction, task_id: str, at: float) -> None:
+        tx.execute("UPDATE ecs_tasks SET well_at = ? WHERE id = ?", (at, task_id))
+
     def _containers(self, task_id: str) -> dict[str, dict[str, Any]]:
         row = self._store.one("SELECT containers FROM ecs_tasks WHERE id = ?", (task_id,))
         found: dict[str, dict[str, Any]] = json.loads(row["containers"]) if row else {}
@@ -183,4 +192,5 @@ def _task(row: sqlite3.Row) -> Task:
         has_begun=row["step_status"] == "InProgress",
         is_asked_to_stop=bool(row["is_asked_to_stop"]),
         running_at=row["running_at"],
+        well_at=row["well_at"],
     )

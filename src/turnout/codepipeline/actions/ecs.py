@@ -50,20 +50,39 @@ class EcsDeploy:
             job.learn(taskDefinition=task_definition)
         found = await self._service(job, cluster, service)
         deployment = next((d for d in found["deployments"] if d["taskDefinition"] == task_definition), None)
+        state, reason = (deployment or {}).get("rolloutState"), (deployment or {}).get("rolloutStateReason")
+        if deployment is not None:
+            job.learn(externalExecutionId=deployment["id"], summary=reason)
+        if state == "FAILED":
+            raise self._failed(job, service, reason)
         if deployment is None or deployment["status"] != "PRIMARY":
+            # It has been rolled back, and what is left of it may be gone already; or somebody else has deployed.
+            outcome = await self._outcome(job, found["serviceArn"])
+            if outcome.get("status", "").startswith("ROLLBACK"):
+                raise self._failed(job, service, outcome.get("statusReason"))
             raise StepFailed(
                 "JobFailed", f"Another deployment of {service} has replaced {resource_of(task_definition)}"
             )
-        state, reason = deployment.get("rolloutState"), deployment.get("rolloutStateReason")
-        job.learn(externalExecutionId=deployment["id"], summary=reason)
-        if state == "FAILED":
-            raise StepFailed("JobFailed", f"Deployment {deployment['id']} of {service} failed: {reason}")
         if state == "COMPLETED":
             return Done()
         why = f"{deployment['runningCount']} of {deployment['desiredCount']} tasks of {service} run the new images"
         name = resource_of(found["serviceArn"]).removeprefix("service/")
         task_set = arn("ecs", job.region, f"task-set/{name}/{deployment['id']}")
         return Wait(LOOK_AGAIN_S, why, on=f"ecs.taskset/{job.region}/{task_set}")
+
+    def _failed(self, job: Job, service: str, reason: Any) -> StepFailed:
+        return StepFailed(
+            "JobFailed", f"Deployment {job.facts.get('externalExecutionId')} of {service} failed: {reason}"
+        )
+
+    async def _outcome(self, job: Job, service_arn: str) -> dict[str, Any]:
+        """The service deployment of our revision, which has the number of our deployment; nothing if there is none."""
+        number = str(job.facts.get("externalExecutionId", "")).rpartition("/")[2]
+        answer = await self._call(job, "ListServiceDeployments", service=service_arn)
+        for one in answer["serviceDeployments"]:
+            if number and one["targetServiceRevisionArn"].endswith(f"/{number}"):
+                return dict(one)
+        return {}
 
     async def _update(self, job: Job, cluster: str, service: str) -> str:
         """The ARN of the new revision, which the service is told to run. Asked again, both answer as before."""

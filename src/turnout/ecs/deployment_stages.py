@@ -1,0 +1,144 @@
+"""What the stages of a deployment and of its rollback share: how both move, prove and give up.
+
+After a crash every stage looks first: at the weights of the rules, at the rows of the task sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from turnout.ecs.deployment_ending import DeploymentEnding
+from turnout.ecs.deployment_starting import DELETED
+from turnout.ecs.deployment_steps import CLEAN_UP, weights_at
+from turnout.ecs.deployment_traffic import ELB_FAILED, DeploymentTraffic
+from turnout.ecs.room import Room
+from turnout.ecs.service_rows import Service, TaskSet
+from turnout.errors import StepFailed, StepStopped
+from turnout.runner import Done, StraightPlan, Wait
+from turnout.runs import Run, Step
+from turnout.traffic import Traffic
+
+LOOK_AGAIN_S, LOOK_AT_TASKS_S = 0.25, 30.0
+IN_FORCE_WITHIN_S = 600.0
+"""How long after the drain deadline a balancer that is silent, or refuses the weights, is waited for."""
+
+Act = Callable[[Run, Step], Awaitable[Done | Wait]]
+
+
+class Stages(StraightPlan):
+    """`_acts`: what each act of a step does, by the name in its spec."""
+
+    _acts: Mapping[str, Act]
+
+    def __init__(self, room: Room, traffic: Traffic) -> None:
+        self._room = room
+        self._traffic = DeploymentTraffic(room.aws, traffic)
+        self._ending = DeploymentEnding(room)
+
+    async def ensure(self, run: Run, step: Step) -> Done | Wait:
+        if self._find_service(run) is None:
+            raise StepStopped(DELETED, "The service was deleted.")
+        return await self._acts[step.spec["act"]](run, step)
+
+    def stops(self, run: Run, step: Step) -> StepStopped | None:
+        """What is being cleaned up has no way back; that the service is deleted ends everything."""
+        if step.spec["stage"] == CLEAN_UP and (run.stop or {}).get("code") != DELETED:
+            return None
+        return super().stops(run, step)
+
+    def expired(self, run: Run, step: Step) -> StepFailed:
+        return StepFailed("TIMEOUT", f"{step.name} took more than 24 hours. Last seen: {step.note}.")
+
+    def _rolled(self, run: Run, set_id: str) -> Wait | None:
+        """Of a rolling update: None once every task is one of this set, and has started well."""
+        room, service = self._room, self._service(run)
+        sets = room.sets.of_service(service)
+        one = next((one for one in sets if one.id == set_id), None)
+        if one is None:
+            raise StepFailed("INTERNAL_ERROR", f"The deployment {set_id} is gone.")
+        others = sum(other.running + other.pending for other in sets if other.id != set_id)
+        if self._is_up(service, one) and not others:
+            return None
+        why = f"{one.running} of {service.desired} tasks run the new revision, {others} a former one"
+        return Wait(LOOK_AT_TASKS_S, why, on=service.topic)
+
+    def _is_up(self, service: Service, one: TaskSet) -> bool:
+        """Whether a set has all the tasks of the service, and each of them has started well."""
+        if not one.is_stable or one.computed != service.desired:
+            return False
+        return all(task.well_at is not None for task in self._room.tasks.of_set(one.id) if task.counts)
+
+    async def _all_to_source(self, run: Run, step: Step) -> None:
+        """The production rules forward to blue alone, in the form that a shift begins with; test rules leave green."""
+        cause = f"step:{step.id}"
+        for move in run.spec["balancers"]:
+            if not move["has_source"]:
+                continue
+            weights = weights_at(0.0, move["target"], move["other"])
+            await self._traffic.ensure(run.region, move["rule"], weights, cause)
+            if move["test_rule"] and (await self._traffic.weights(run.region, move["test_rule"])).get(move["target"]):
+                await self._traffic.ensure(run.region, move["test_rule"], weights, cause)
+
+    async def _drained(self, run: Run, step: Step, groups: Sequence[str], who: str) -> Wait | None:
+        """Proof before destruction: the balancer says that groups are quiet, or their deregistration delay is over."""
+        assert step.started_at is not None
+        clock, proofs = self._room.clock, []
+        for group in groups:
+            await self._check_weight(run, group)
+            drained = await self._traffic.prove_drained(run.region, group)
+            delay_s = await self._traffic.deregistration_delay_s(run.region, group)
+            deadline_at = step.started_at + clock.scaled_s(delay_s)
+            if not drained.is_in_force and clock.now() >= deadline_at + IN_FORCE_WITHIN_S:
+                raise StepFailed(
+                    "INTERNAL_ERROR",
+                    f"The load balancer has not taken on the new weights: {drained.reason}. The tasks behind {group}"
+                    " are left running, because they may be what serves.",
+                )
+            # The deadline excuses requests in flight, not a balancer that may still send new ones.
+            if not drained.is_proven and (clock.now() < deadline_at or not drained.is_in_force):
+                return Wait(LOOK_AGAIN_S, f"{who} is not drained yet: {drained.reason}")
+            proofs.append({"targetGroup": group, "at": clock.now(), **asdict(drained)})
+        self._remember(run, drained=proofs)
+        return None
+
+    async def _check_weight(self, run: Run, group: str) -> None:
+        """Somebody may have moved the weights by hand meanwhile: what serves is not stopped."""
+        for move in run.spec["balancers"]:
+            if (await self._traffic.weights(run.region, move["rule"])).get(group):
+                raise StepFailed(
+                    ELB_FAILED,
+                    f"The target group {group} has weight in the listener rule {move['rule']} again, so its tasks are"
+                    " not stopped. Deploy again.",
+                )
+
+    def _give_up(self, sets: Sequence[TaskSet], who: str) -> Wait | None:
+        """Stop task sets, and wait until they are gone."""
+        room = self._room
+        for one in sets:
+            if one.status != "DRAINING":
+                with room.store.transaction() as tx:
+                    room.sets.update(tx, one.id, status="DRAINING", scale=0.0, updated_at=room.clock.now())
+                    room.wake_set(tx, one.id)
+        left = [one for one in sets if room.sets.find(one.id) is not None]
+        if not left:
+            return None
+        count = sum(one.running + one.pending for one in left)
+        return Wait(LOOK_AT_TASKS_S, f"{count} tasks of {who} are draining and stopping", on=left[0].topic)
+
+    def _find_service(self, run: Run) -> Service | None:
+        service = self._room.services.find(run.region, run.spec["cluster"], run.spec["service"])
+        return service if service and service.status == "ACTIVE" and service.created_at <= run.created_at else None
+
+    def _service(self, run: Run) -> Service:
+        service = self._find_service(run)
+        if service is None:
+            raise StepStopped(DELETED, "The service was deleted.")
+        return service
+
+    def _remember(self, run: Run, **facts: Any) -> None:
+        known = self._room.runs.get(run.id).facts
+        if any(known.get(name) != value for name, value in facts.items()):
+            with self._room.store.transaction() as tx:
+                self._room.runs.remember(tx, run.id, **facts)
