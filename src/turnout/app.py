@@ -44,6 +44,7 @@ from turnout.loadbalancer.api import LoadBalancer
 from turnout.loadbalancer.proxy import Proxy
 from turnout.logs.api import MIGRATIONS as LOGS
 from turnout.logs.api import Logs
+from turnout.measuring import measure_forever
 from turnout.names import is_arn
 from turnout.runner import Runner
 from turnout.runs import SCHEMA, Runs
@@ -82,14 +83,14 @@ class Engine:
         self.others = Others(config.moto, clock)
         self.aws = Aws(self.others)
         words = (self.store, self.runs, self.aws, clock, config)
-        self.loadbalancer = LoadBalancer(*words, proxy)
+        self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
+        self.loadbalancer = LoadBalancer(*words, proxy, self.cloudwatch.is_watched)
         self.codecommit = CodeCommit(*words)
         self.codepipeline = CodePipeline(*words)
         self.codebuild = CodeBuild(*words)
         self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
         self.ecs = Ecs(*words, runtime, self.loadbalancer.traffic)
         self.logs = Logs(self.store, clock, self.others)
-        self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
         self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)
         owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
         for room in owned:
@@ -100,6 +101,7 @@ class Engine:
         self.aws.listen(self.codepipeline.heard)
         self.rooms = (*owned, self.awslambda)
         acting = (*self.rooms, self.cloudwatch)
+        self.measures = (self.loadbalancer.metrics,)
         self.runner = Runner(self.runs, [plan for room in acting for plan in room.plans], clock)
         models = OwnedModels(room.SERVICE for room in (*owned, *shared))
         pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health}
@@ -204,6 +206,7 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         await engine.start()
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         advancing = asyncio.create_task(engine.runner.run_forever())
+        measuring = asyncio.create_task(measure_forever(engine.measures, engine.clock))
         addresses = Addresses(
             pid=os.getpid(),
             endpoint=config.endpoint,
@@ -217,17 +220,18 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         engine_file = config.home / "engine.json"
         _write(engine_file, json.dumps(addresses.__dict__, indent=1))
         announce(addresses)
-        ends: list[asyncio.Future[Any]] = [asked, serving, advancing]
+        ends: list[asyncio.Future[Any]] = [asked, serving, advancing, measuring]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (serving, advancing):
+            for task in (serving, advancing, measuring):
                 if task.done():
                     task.result()
         finally:
             engine_file.unlink(missing_ok=True)
             server.should_exit = True
             advancing.cancel()
-            await asyncio.gather(serving, advancing, return_exceptions=True)
+            measuring.cancel()
+            await asyncio.gather(serving, advancing, measuring, return_exceptions=True)
             if asked.done() and asked.result() in (signal.SIGTERM, signal.SIGINT):
                 await engine.end_workloads()
             await engine.close()

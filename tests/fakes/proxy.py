@@ -11,8 +11,11 @@ from turnout.loadbalancer.proxy import (
     Failure,
     Failures,
     GroupCounters,
+    GroupMeter,
     Health,
+    Meters,
     Picture,
+    PortMeter,
     group_name,
 )
 
@@ -27,6 +30,8 @@ class FakeProxy:
         self.health: dict[str, tuple[str, str | None, str | None]] = {}
         """Address or group name → (state, reason, description) of a target that is not healthy."""
         self.counted: dict[str, GroupCounters] = {}
+        self.metered: dict[str, GroupMeter] = {}
+        self.ports: dict[int, PortMeter] = {}
         self.failed: list[Failure] = []
         self.errors: dict[int, str] = {}
         """Port → why it cannot be bound."""
@@ -80,6 +85,9 @@ class FakeProxy:
         counted = {group: self.counted.get(group, GroupCounters()) for group in groups}
         return Counters(self.epoch, counted, [0, len(self.failed)])
 
+    async def meters(self) -> Meters:
+        return Meters(self.epoch, dict(self.metered), dict(self.ports), [0, len(self.failed)])
+
     async def connections(self, port: int) -> int | None:
         return 0
 
@@ -99,4 +107,4 @@ class FakeProxy:
         return None
 
     async def failures_since(self, position: list[int]) -> Failures:
-        return Failures(tuple(self.failed[position[1] :]), True)
+        return Failures(tuple(self.failed[position[1] :]), True, [0, len(self.failed)])

@@ -43,7 +43,7 @@ class Balancer:
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(Subnets())
         self.envoy = Envoy(self.config)
-        self.room = LoadBalancer(self.store, self.runs, self.aws, self.clock, self.config, self.envoy)
+        self.room = LoadBalancer(self.store, self.runs, self.aws, self.clock, self.config, self.envoy, lambda _: False)
         self.aws.own("elbv2", self.room)
         self.runner = Runner(self.runs, self.room.plans, self.clock)
         self.traffic = self.room.traffic

@@ -6,12 +6,15 @@ After a crash the rows are all there is: every start tells the proxy the whole p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.config import Config
 from turnout.loadbalancer.balancers import Balancers
 from turnout.loadbalancer.groups import TargetGroups
 from turnout.loadbalancer.listeners import Listeners
+from turnout.loadbalancer.metrics import Metrics
 from turnout.loadbalancer.plans import Deregistration, Registration
 from turnout.loadbalancer.proxy import Proxy
 from turnout.loadbalancer.rules import Rules
@@ -31,8 +34,19 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
 
     SERVICE = "elbv2"
 
-    def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, proxy: Proxy) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runs: Runs,
+        aws: Aws,
+        clock: Clock,
+        config: Config,
+        proxy: Proxy,
+        is_watched: Callable[[str], bool],
+    ) -> None:
+        """`is_watched`: whether any alarm looks at a metric of a namespace."""
         super().__init__(store, runs, aws, clock, config, proxy)
+        self.metrics = Metrics(self.records, self.mirror, proxy, aws, clock, is_watched)
         self.traffic = BalancerTraffic(self.records, self.rises, proxy, clock)
         self.plans: list[Plan] = [Registration(self), Deregistration(self)]
 

@@ -118,6 +118,35 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class GroupMeter:
+    """What a group has carried since the proxy started, by the class of the answers; and connections to its targets."""
+
+    completed: int = 0
+    answers: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """With 2xx, 3xx, 4xx, 5xx; also those that the proxy made."""
+    connections: int = 0
+    open_connections: int = 0
+
+
+@dataclass(frozen=True)
+class PortMeter:
+    """Connections of clients to a port of the API since the proxy started, and those that are open."""
+
+    connections: int = 0
+    open_connections: int = 0
+
+
+@dataclass(frozen=True)
+class Meters:
+    """Everything that the proxy counts, at one glance. `epoch`, `position`: as of `Counters`."""
+
+    epoch: str
+    groups: Mapping[str, GroupMeter]
+    ports: Mapping[int, PortMeter]
+    position: list[int]
+
+
+@dataclass(frozen=True)
 class Failure:
     """A request that got no complete answer, or one that the balancer made."""
 
@@ -136,6 +165,8 @@ class Failures:
     items: tuple[Failure, ...]
     is_whole: bool
     """False: a part of the log is gone."""
+    position: list[int]
+    """Behind the last of them."""
 
 
 class Proxy(Protocol):
@@ -167,6 +198,9 @@ class Proxy(Protocol):
 
     async def counters(self, groups: Collection[str], *, latency: bool = False) -> Counters:
         """What the groups have carried."""
+
+    async def meters(self) -> Meters:
+        """What every group and every port has carried."""
 
     async def connections(self, port: int) -> int | None:
         """How many client connections a port of the API holds; None where that is not counted."""

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from turnout.loadbalancer.envoy.wire import EnvoySilent, Wire
-from turnout.loadbalancer.proxy import GroupCounters
+from turnout.loadbalancer.proxy import GroupCounters, GroupMeter, PortMeter
 
+METERED = (
+    r"^(cluster\.[^.]+\.upstream_(rq_(completed|[2345]xx)|cx_(total|active))"
+    r"|http\.port-\d+\.downstream_cx_(total|active))$"
+)
 MOST_NAMES = 40
 """Names in one filter; beyond that everything is asked for, and picked from here."""
 
@@ -50,6 +54,11 @@ class Admin:
             await self._get("/stats", **query)
             await asyncio.sleep(0.02)
         return _groups(names, (await self._get("/stats", **query))["stats"])
+
+    async def meters(self) -> tuple[dict[str, GroupMeter], dict[int, PortMeter]]:
+        """Of every cluster and every listener."""
+        said = await self._wire.ask("GET", "/stats", {"filter": METERED})
+        return meters_of(said.decode())
 
     async def completed(self, group: str) -> int:
         """Requests that a cluster has answered."""
@@ -108,6 +117,29 @@ class Admin:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def meters_of(said: str) -> tuple[dict[str, GroupMeter], dict[int, PortMeter]]:
+    """From the lines of /stats: "cluster.blue.upstream_rq_2xx: 3". Pure."""
+    counted: dict[tuple[str, str], dict[str, int]] = {}
+    for line in said.splitlines():
+        name, _, value = line.partition(": ")
+        kind, owner, counter = name.split(".", 2)
+        counted.setdefault((kind, owner), {})[counter] = int(value)
+    groups, ports = {}, {}
+    for (kind, owner), counters in counted.items():
+        if kind == "cluster":
+            two, three, four, five = (counters.get(f"upstream_rq_{n}xx", 0) for n in (2, 3, 4, 5))
+            groups[owner] = GroupMeter(
+                completed=counters.get("upstream_rq_completed", 0),
+                answers=(two, three, four, five),
+                connections=counters.get("upstream_cx_total", 0),
+                open_connections=counters.get("upstream_cx_active", 0),
+            )
+        else:
+            connections, open_ones = (counters.get(f"downstream_cx_{word}", 0) for word in ("total", "active"))
+            ports[int(owner.removeprefix("port-"))] = PortMeter(connections, open_ones)
+    return groups, ports
 
 
 def _choice(names: Collection[str]) -> str:

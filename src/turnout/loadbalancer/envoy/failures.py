@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,13 @@ def read_since(path: Path, position: list[int]) -> Failures:
         if is_whole:
             data = _tail(former, offset)
         offset = 0
-    data += _tail(path, offset)
-    return Failures(tuple(failure for line in data.splitlines() if (failure := parse(line))), is_whole)
+    with path.open("rb") as file:
+        inode = os.fstat(file.fileno()).st_ino
+        file.seek(offset)
+        rest = file.read()
+    whole = rest[: rest.rfind(b"\n") + 1]
+    found = tuple(failure for line in (data + whole).splitlines() if (failure := parse(line)))
+    return Failures(found, is_whole, [inode, offset + len(whole)])
 
 
 def set_aside(path: Path) -> bool:

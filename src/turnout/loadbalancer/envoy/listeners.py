@@ -115,8 +115,8 @@ def _failure_log(path: Path) -> Json:
 
 
 STATS: list[Json] = [
-    {"safe_regex": {"regex": r"cluster\.[^.]+\.upstream_rq_(total|active|pending_active|completed|5xx|time)"}},
-    {"safe_regex": {"regex": r"http\.port-\d+\.downstream_cx_active"}},
+    {"safe_regex": {"regex": r"cluster\.[^.]+\.upstream_rq_(total|active|pending_active|completed|[2345]xx|time)"}},
+    {"safe_regex": {"regex": r"(cluster\.[^.]+\.up|http\.port-\d+\.down)stream_cx_(total|active)"}},
     {"suffix": "update_rejected"},
     {"prefix": "server."},
 ]

@@ -24,7 +24,7 @@ from turnout.loadbalancer.envoy.routes import route_config_name
 from turnout.loadbalancer.envoy.telling import Teller
 from turnout.loadbalancer.envoy.watch import Watch
 from turnout.loadbalancer.envoy.wire import EnvoySilent
-from turnout.loadbalancer.proxy import Bound, Counters, Failures, Health, Picture
+from turnout.loadbalancer.proxy import Bound, Counters, Failures, Health, Meters, Picture
 
 log = logging.getLogger(__name__)
 
@@ -242,6 +242,11 @@ class Envoy:
         position = failures.position_of(self._folder.failure_log)
         counted = await self._patiently(lambda: self._admin.groups(groups, latency=latency)) if groups else {}
         return Counters(self._process.epoch if self._process else "", counted, position)
+
+    async def meters(self) -> Meters:
+        position = failures.position_of(self._folder.failure_log)
+        groups, ports = await self._patiently(self._admin.meters)
+        return Meters(self._process.epoch if self._process else "", groups, ports, position)
 
     async def connections(self, port: int) -> int | None:
         return await self._patiently(lambda: self._admin.connections(route_config_name(port)))
