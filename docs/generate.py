@@ -12,6 +12,7 @@ from typing import Any
 import botocore.session
 from botocore import xform_name
 
+from turnout.autoscaling.api import AutoScaling
 from turnout.awslambda.api import Lambda
 from turnout.cloudwatch.api import CloudWatch
 from turnout.codebuild.api import CodeBuild
@@ -53,12 +54,14 @@ def _operations() -> Iterator[str]:
         yield f"## {model.metadata.get('serviceAbbreviation', model.metadata['serviceFullName'])}\n"
         yield f"`{room.SERVICE}`, {len(done)} operations: {', '.join(done)}.\n"
     lines, metrics = (", ".join(_done(session, room)) for room in (Logs, CloudWatch))
-    functions = ", ".join(_done(session, Lambda))
+    functions, scaling = (", ".join(_done(session, room)) for room in (Lambda, AutoScaling))
     yield "## Everything else\n"
     yield f"Lambda functions really run ({functions} are ours; moto keeps their records, and is not asked"
     yield "to run anything)."
     yield f"Streams and events of CloudWatch Logs are ours, too ({lines}), and so are CloudWatch's metrics and alarms"
-    yield f"({metrics}; PutCompositeAlarm answers 501). Every other operation and service"
+    yield f"({metrics}; PutCompositeAlarm answers 501)."
+    yield "ECS services are really scaled by their Application Auto Scaling policies"
+    yield f"({scaling}; PutScheduledAction answers 501 for them). Every other operation and service"
     yield "(IAM, STS, S3, SNS, ECR, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"
     yield "[moto](https://docs.getmoto.org/en/latest/docs/services/index.html), mounted in the same process: it keeps"
     yield "the records, and they survive a restart."
@@ -67,7 +70,7 @@ def _operations() -> Iterator[str]:
 def _done(session: botocore.session.Session, room: Any) -> list[str]:
     """The operations that a room has a method for."""
     names = session.get_service_model(room.SERVICE).operation_names
-    refused = {"PutCompositeAlarm"}
+    refused = {"PutCompositeAlarm", "PutScheduledAction"}
     return [name for name in sorted(names) if callable(getattr(room, xform_name(name), None)) and name not in refused]
 
 

@@ -18,6 +18,7 @@ ROOMS = {
     "logs",
     "cloudwatch",
     "awslambda",
+    "autoscaling",
 }
 DOORS = {"gateway", "console"}
 LAYERS = {

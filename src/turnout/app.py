@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from turnout import __version__
+from turnout.autoscaling.api import AutoScaling
 from turnout.aws import Aws
 from turnout.awslambda.api import Lambda
 from turnout.clock import Clock
@@ -91,17 +92,18 @@ class Engine:
         self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
         self.ecs = Ecs(*words, runtime, self.loadbalancer.traffic)
         self.logs = Logs(self.store, clock, self.others)
+        self.autoscaling = AutoScaling(self.store, self.runs, self.aws, clock, self.others)
         self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)
         owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
         for room in owned:
             self.aws.own(room.SERVICE, room)
-        shared = (self.logs, self.cloudwatch, self.awslambda)
+        shared = (self.logs, self.cloudwatch, self.autoscaling, self.awslambda)
         for part in shared:
             self.aws.share(part.SERVICE, part)
         self.aws.listen(self.codepipeline.heard)
         self.rooms = (*owned, self.awslambda)
-        acting = (*self.rooms, self.cloudwatch)
-        self.measures = (self.loadbalancer.metrics,)
+        acting = (*self.rooms, self.cloudwatch, self.autoscaling)
+        self.measures = (self.loadbalancer.metrics, self.ecs.metrics)
         self.runner = Runner(self.runs, [plan for room in acting for plan in room.plans], clock)
         models = OwnedModels(room.SERVICE for room in (*owned, *shared))
         pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from turnout.clock import Clock
 from turnout.errors import StepFailed
-from turnout.runtimes import Port, Ran, State, Workload
+from turnout.runtimes import Port, Ran, State, Usage, Workload
 
 
 @dataclass
@@ -36,6 +36,7 @@ class FakeRuntime:
         self.signals: list[tuple[str, str]] = []
         self.ran: dict[str, Ran] = {}
         """Workload, or image as a workload names it → what a command inside of it ends with."""
+        self.used: dict[str, Usage] = {}
         self.execs: list[tuple[str, tuple[str, ...]]] = []
         self._left: dict[str, list[tuple[float, str]]] = {}
         """What removed containers said, until it has been read."""
@@ -83,6 +84,11 @@ class FakeRuntime:
             return Ran(None, "the container does not run")
         self.execs.append((workload.name, tuple(command)))
         return self.ran.get(workload.name) or self.ran.get(workload.image) or Ran(0, "")
+
+    async def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        """What a test put into `used`, of those that run."""
+        running = (name for name in names if name in self.containers and self.containers[name].state.is_running)
+        return {name: self.used.get(name, Usage(0.0, 1 << 20)) for name in running}
 
     async def remove(self, name: str) -> None:
         container = self.containers.get(name)

@@ -60,5 +60,5 @@ def test_a_sandbox_shows_the_host_read_only_and_the_image_over_it() -> None:
 
 
 def test_the_name_of_a_process_cannot_confuse_its_identity() -> None:
-    fields = "S 10 20 30 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 98765 1000"
-    assert parse_stat(f"7 (a) S 1 (b c) {fields}") == Stat(7, "S", 10, 20, 30, 98765)
+    fields = "S 10 20 30 0 -1 4194304 1 0 0 0 5 6 7 8 20 0 1 0 98765 1000 12"
+    assert parse_stat(f"7 (a) S 1 (b c) {fields}") == Stat(7, "S", 10, 20, 30, 98765, 26, 12)

@@ -10,7 +10,10 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
+
+held: list[bytes] = []
 
 
 def main() -> None:
@@ -40,6 +43,22 @@ def say(text: str) -> None:
 
 def end(code: int) -> None:
     sys.exit(code)
+
+
+def work(cpu_s: float, mib: int) -> None:
+    """Use so many seconds of CPU, half of them in a child, and hold so much memory from then on."""
+    held.append(b"x" * (mib << 20))
+    if (child := os.fork()) == 0:
+        spend(cpu_s / 2)
+        os._exit(0)
+    os.waitpid(child, 0)
+    spend(cpu_s / 2)
+
+
+def spend(cpu_s: float) -> None:
+    until = time.process_time() + cpu_s
+    while time.process_time() < until:
+        pass
 
 
 def environment() -> dict[str, str]:

@@ -178,3 +178,13 @@ async def test_an_engine_that_started_again_runs_commands_inside_what_runs(rig: 
     await rig.start("task")
     await rig.restart()
     assert (await rig.exec("task", "echo $NAME; exit 3")).output == "task"
+
+
+async def test_what_runs_uses_something_and_what_does_not_is_left_out(rig: Rig) -> None:
+    await rig.start("running")
+    await rig.start("ended")
+    await rig.end("ended", 0)
+    await rig.exit_of("ended")
+    (used,) = (await rig.runtime.usage(["running", "ended", "nobody"])).items()
+    assert used[0] == "running"
+    assert used[1].memory_bytes > 0

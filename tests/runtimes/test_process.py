@@ -328,3 +328,15 @@ async def test_a_talkative_command_is_not_held_up_and_its_beginning_is_kept(rig:
     await rig.start("task")
     ran = await rig.exec("task", "head -c 300000 /dev/zero | tr '\\0' x")
     assert (ran.exit_code, ran.output) == (0, "x" * 4096)
+
+
+async def test_the_cpu_time_and_the_memory_of_a_task_and_of_its_children_are_measured(rig: ProcessRig) -> None:
+    """By /proc, also after a restart of the engine, and also of children that have ended."""
+    await rig.start("task")
+    before = (await rig.runtime.usage(["task"]))["task"]
+    await rig.ask("task", "work", 0.4, 48)
+    used = (await rig.runtime.usage(["task"]))["task"]
+    assert 0.35 <= used.cpu_s - before.cpu_s < 2
+    assert 48 << 20 <= used.memory_bytes - before.memory_bytes < 96 << 20
+    await rig.restart()
+    assert (await rig.runtime.usage(["task"]))["task"].cpu_s >= used.cpu_s

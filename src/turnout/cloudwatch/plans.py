@@ -7,6 +7,7 @@ done but not recorded is done a second time: SNS promises no more.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ from turnout.runs import Run, Runs, Step
 from turnout.store import Shelf, Transaction
 
 EVALUATION = "cloudwatch.evaluation"
+_SCALING = re.compile(
+    r"arn:aws:autoscaling:[^:]*:[^:]*:scalingPolicy:[^:]+:resource/ecs/(?P<resource>[^:]+):policyName/.+"
+)
 
 
 class EvaluationPlan(StraightPlan):
@@ -86,7 +90,7 @@ class EvaluationPlan(StraightPlan):
 
 
 class ActionPlan(StraightPlan):
-    """Step Act: tells an SNS topic of the change of an alarm. What became of it is in the alarm's history."""
+    """Step Act: tells an SNS topic or a scaling policy of a change. What became of it is in the alarm's history."""
 
     kind = ACTION
 
@@ -98,8 +102,14 @@ class ActionPlan(StraightPlan):
 
     async def ensure(self, run: Run, step: Step) -> Done:
         action = run.spec["action"]
+        if (policy := _SCALING.fullmatch(action)) is not None:
+            await self._invoke(run.region, action, policy["resource"])
+            return Done()
         if action.split(":")[2:3] != ["sns"]:
-            raise StepFailed("NotImplemented", "turnout performs alarm actions on SNS topics only")
+            raise StepFailed(
+                "NotImplemented",
+                "turnout performs alarm actions on SNS topics and scaling policies of ECS services only",
+            )
         try:
             await self._aws.call(
                 "sns",
@@ -113,6 +123,21 @@ class ActionPlan(StraightPlan):
         except AwsError as error:
             raise StepFailed(error.code, error.message) from error
         return Done()
+
+    async def _invoke(self, region: str, policy_arn: str, resource: str) -> None:
+        """The target of a scaling policy looks at its alarms."""
+        answer = await self._aws.call(
+            "application-autoscaling",
+            "DescribeScalingPolicies",
+            region,
+            ServiceNamespace="ecs",
+            ResourceId=resource,
+            ScalableDimension="ecs:service:DesiredCount",
+        )
+        if all(policy["PolicyARN"] != policy_arn for policy in answer["ScalingPolicies"]):
+            raise StepFailed("ObjectNotFoundException", f"There is no scaling policy {policy_arn}")
+        with self._runs.store.transaction() as tx:
+            self._runs.wake(tx, f"autoscaling.target/{region}/{resource}")
 
     def settle(self, tx: Transaction, run: Run, steps: Sequence[Step]) -> None:
         action, state = run.spec["action"], run.spec["state"]

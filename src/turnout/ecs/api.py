@@ -18,6 +18,7 @@ from turnout.ecs.deployment_alarms import AlarmWatch
 from turnout.ecs.deployment_plan import DeploymentPlan
 from turnout.ecs.deployment_rollback import RollbackPlan
 from turnout.ecs.instances import ContainerInstances
+from turnout.ecs.metrics import Metrics
 from turnout.ecs.output import Output
 from turnout.ecs.records import Records
 from turnout.ecs.scheduler import SchedulerPlan, ensure_scheduler
@@ -45,6 +46,7 @@ class Ecs(Clusters, Services, ServiceUpdates, ServiceDeployments, TaskSets, Task
         super().__init__(store, runs, aws, clock, config, runtime, traffic)
         self.output = Output(store, aws, runtime)
         containers = Containers(self, self.output)
+        self.metrics = Metrics(self)
         self.plans: list[Plan] = [
             TaskPlan(self, containers, self.purge_definitions),
             CheckPlan(self, containers),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 from turnout.aws import Answer, Call
@@ -43,8 +44,7 @@ class ContainerInstances(Room):
         tasks = self.tasks.of_cluster(call.region, cluster)
         running, pending = counted(tasks)
         resources = [
-            {"name": "CPU", "type": "INTEGER", "integerValue": (os.cpu_count() or 1) * CPU_UNITS},
-            {"name": "MEMORY", "type": "INTEGER", "integerValue": _memory_mib()},
+            {"name": name, "type": "INTEGER", "integerValue": amount} for name, amount in machine_resources().items()
         ]
         return {
             "containerInstanceArn": own,
@@ -68,5 +68,8 @@ class ContainerInstances(Room):
         }
 
 
-def _memory_mib() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
+@cache
+def machine_resources() -> dict[str, int]:
+    """CPU units and MEMORY in MiB that this machine has."""
+    memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
+    return {"CPU": (os.cpu_count() or 1) * CPU_UNITS, "MEMORY": memory_mib}

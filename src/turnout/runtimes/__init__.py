@@ -5,7 +5,7 @@ A runtime keeps what it started alive without the engine: a workload is found ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,6 +62,15 @@ class Ran:
     """The beginning of what it wrote, both streams; or why it could not be run."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a workload has used so far, and holds now."""
+
+    cpu_s: float
+    """Seconds of a core, since it started."""
+    memory_bytes: int
+
+
 class Runtime(Protocol):
     """Docker, or plain processes. Errors are StepFailed with ECS's own words (CannotPullContainerError: …)."""
 
@@ -84,6 +93,9 @@ class Runtime(Protocol):
 
         When its time is up it is killed. A workload that does not run answers with exit code None.
         """
+
+    async def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        """What these workloads use; without those that do not run."""
 
     async def remove(self, name: str) -> None:
         """Forget an ended workload and its folder; its output stays until it has been read."""

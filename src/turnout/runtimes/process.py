@@ -15,14 +15,14 @@ import asyncio
 import os
 import signal as signals
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from turnout.config import Config
 from turnout.errors import StepFailed
 from turnout.names import DEFAULT_REGION
-from turnout.runtimes import Port, Ran, State, Workload, execs
+from turnout.runtimes import Port, Ran, State, Usage, Workload, execs
 from turnout.runtimes.commands import (
     CannotStart,
     View,
@@ -37,6 +37,7 @@ from turnout.runtimes.detached import Detached, find, spawn
 from turnout.runtimes.images import Image, Images
 from turnout.runtimes.output import read_lines, size_of
 from turnout.runtimes.ports import Ports
+from turnout.runtimes.processes import usage_below
 from turnout.runtimes.records import Record
 from turnout.runtimes.references import parse_reference
 from turnout.runtimes.sandbox import Sandbox, Userland, probe_python, probe_sandbox, userland_for
@@ -151,6 +152,18 @@ class ProcessRuntime:
         except (CannotStart, StepFailed, OSError) as error:
             return Ran(None, str(error))
         return await execs.run(place, timeout_s)
+
+    async def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        self._adopt()
+        running = {
+            name: detached.identity.pid
+            for name in names
+            if (detached := self._held.get(name)) is not None and detached.identity is not None and detached.is_alive()
+        }
+        if not running:
+            return {}
+        used = await asyncio.to_thread(usage_below, set(running.values()))
+        return {name: Usage(*used[pid]) for name, pid in running.items()}
 
     async def remove(self, name: str) -> None:
         state = await self.find(name)

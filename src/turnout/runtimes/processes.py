@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,9 @@ class Stat:
     group: int
     session: int
     start_tick: int
+    cpu_ticks: int
+    """Of itself, and of its children that it has buried."""
+    resident_pages: int
 
     @property
     def is_dead(self) -> bool:
@@ -47,7 +50,16 @@ def parse_stat(line: str) -> Stat:
     """One line of /proc/<pid>/stat. The name in parentheses may itself hold spaces and parentheses."""
     pid, _, rest = line.partition(" ")
     fields = rest.rpartition(")")[2].split()
-    return Stat(int(pid), fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    return Stat(
+        pid=int(pid),
+        state=fields[0],
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        start_tick=int(fields[19]),
+        cpu_ticks=sum(map(int, fields[11:15])),
+        resident_pages=int(fields[21]),
+    )
 
 
 def stat_of(pid: int) -> Stat | None:
@@ -88,6 +100,28 @@ def children_of(pid: int) -> list[int]:
         # The process is gone, or the kernel was built without this file.
         found = [stat for stat in every_process() if stat.parent == pid]
     return [stat.pid for stat in found if not stat.is_dead]
+
+
+def usage_below(pids: Collection[int]) -> dict[int, tuple[float, int]]:
+    """pid → (seconds of CPU, resident bytes) of everything that descends from it, itself left out.
+
+    What processes share counts for each of them.
+    """
+    children: dict[int, list[Stat]] = {}
+    for stat in every_process():
+        if not stat.is_dead:
+            children.setdefault(stat.parent, []).append(stat)
+    found = {}
+    for pid in pids:
+        ticks = pages = 0
+        left = list(children.get(pid, ()))
+        while left:
+            stat = left.pop()
+            ticks += stat.cpu_ticks
+            pages += stat.resident_pages
+            left += children.get(stat.pid, ())
+        found[pid] = (ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
+    return found
 
 
 def open_pidfd(identity: Identity) -> int | None:
