@@ -38,6 +38,9 @@ class FakeEcs:
         self.fates: dict[str, str] = {}
         self.gone_at: dict[str, float] = {}
         self.calls: list[str] = []
+        self.desired = 2
+        self.capacity = 100
+        """The most tasks of a task set that start."""
         self.add(A, "PRIMARY", "arn:td/web:1")
 
     def add(self, target_group: str, status: str, definition: str, **more: Any) -> dict[str, Any]:
@@ -64,12 +67,15 @@ class FakeEcs:
         sets = []
         for task_set in self.alive():
             is_up = self.fates[task_set["id"]] == "healthy"
-            counts = {"runningCount": 2 if is_up else 0, "pendingCount": 0 if is_up else 2}
-            sets.append({**task_set, **counts, "stabilityStatus": "STEADY_STATE" if is_up else "STABILIZING"})
+            running = min(self.desired, self.capacity) if is_up else 0
+            counts = {"runningCount": running, "pendingCount": self.desired - running}
+            is_steady = running == self.desired
+            stability = "STEADY_STATE" if is_steady else "STABILIZING"
+            sets.append({**task_set, "computedDesiredCount": self.desired, **counts, "stabilityStatus": stability})
         service = {
             "serviceArn": SERVICE_ARN,
             "status": "ACTIVE",
-            "desiredCount": 2,
+            "desiredCount": self.desired,
             "healthCheckGracePeriodSeconds": self.grace_s,
         }
         service |= {"deploymentController": {"type": self.controller}, "taskSets": sets}

@@ -139,6 +139,11 @@ class Deploying(World):
         """(deployment, state) of every notification."""
         return [(event.detail["deploymentId"], event.detail["state"]) for event in self.events]
 
+    def wake_green(self) -> None:
+        """As ECS does when the counts of the newest task set have changed."""
+        with self.store.transaction() as tx:
+            self.runs.wake(tx, f"ecs.taskset/{DEFAULT_REGION}/{self.ecs.sets[-1]['taskSetArn']}")
+
 
 class Direct:
     """The methods of a boto3 client without its protocol: a tenth of its time, for tests by the hundred."""

@@ -10,6 +10,7 @@ from typing import Any
 from turnout.codedeploy.colours import task_set_of, task_sets_info
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.routes import routes_with
+from turnout.codedeploy.scaling import steady_within
 from turnout.codedeploy.shifting import green_percent_at, next_shift_at
 from turnout.errors import StepFailed, TurnoutError
 from turnout.runner import Done, Wait
@@ -45,8 +46,11 @@ class Reroute:
         shift_at = next_shift_at(elapsed, routing)
         if shift_at is not None:
             await self._see(run)
-            due_at = step.started_at + reach.clock.scaled_s(shift_at)
-            return Wait(due_at - reach.clock.now(), f"{percent} % of the traffic goes to green")
+            look_s, missing = await steady_within(reach, run)
+            left_s = step.started_at + reach.clock.scaled_s(shift_at) - reach.clock.now()
+            why = f"{percent} % of the traffic goes to green" + (f"; scaling: {missing}" if missing and look_s else "")
+            topic = f"ecs.taskset/{region}/{reach.facts(run)['green']['task_set']}"
+            return Wait(left_s if look_s is None else min(left_s, look_s), why, on=topic)
         await self._ensure_primary(run, step, "green")
         await self._see(run)
         return Done()
