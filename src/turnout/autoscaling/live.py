@@ -23,9 +23,9 @@ async def live_service(aws: Aws, region: str, resource: str) -> Document | None:
 
 
 def is_deploying(service: Mapping[str, Any]) -> bool:
-    """Whether a deployment is in progress: there is more than one task set, or deployment, of the service."""
+    """Whether a deployment is in progress: there are several task sets or deployments, or ECS says so."""
     sets = service.get("taskSets") or service.get("deployments") or []
-    return len(sets) > 1
+    return len(sets) > 1 or "currentServiceDeployment" in service
 
 
 async def with_live_group(aws: Aws, region: str, policy: Document, service: Document) -> Document:
