@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "turnout"
 WORDS = {"errors", "names", "config", "clock", "traffic", "routes"}
-MEMORY = {"store", "rows", "runs", "aws", "measuring"}
+MEMORY = {"store", "rows", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
 ROOMS = {
     "codecommit",
     "codepipeline",

@@ -47,15 +47,21 @@ from turnout.logs.api import MIGRATIONS as LOGS
 from turnout.logs.api import Logs
 from turnout.measuring import measure_forever
 from turnout.names import is_arn
+from turnout.receipts import SCHEMA as RECEIPTS
+from turnout.receipts import Receipts
 from turnout.runner import Runner
 from turnout.runs import SCHEMA, Runs
 from turnout.runtimes import Runtime
+from turnout.samples import SCHEMA as SAMPLES
+from turnout.samples import Samples
 from turnout.store import Store
 
 log = logging.getLogger(__name__)
 
 MIGRATIONS = {
     "runs": SCHEMA,
+    "samples": SAMPLES,
+    "receipts": RECEIPTS,
     "codecommit": CODECOMMIT,
     "codepipeline": CODEPIPELINE,
     "codebuild": CODEBUILD,
@@ -89,8 +95,11 @@ class Engine:
         self.codecommit = CodeCommit(*words)
         self.codepipeline = CodePipeline(*words)
         self.codebuild = CodeBuild(*words)
-        self.codedeploy = CodeDeploy(*words, self.loadbalancer.traffic)
-        self.ecs = Ecs(*words, runtime, self.loadbalancer.traffic)
+        traffic = self.loadbalancer.traffic
+        self.samples = Samples(self.runs, self.aws, clock, traffic)
+        self.receipts = Receipts(self.runs, self.samples)
+        self.codedeploy = CodeDeploy(*words, traffic, self.receipts)
+        self.ecs = Ecs(*words, runtime, traffic, self.receipts)
         self.logs = Logs(self.store, clock, self.others)
         self.autoscaling = AutoScaling(self.store, self.runs, self.aws, clock, self.others)
         self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)
@@ -144,8 +153,8 @@ class Engine:
     def _receipts(self, rest: str) -> dict[str, Any] | list[Any] | None:
         region, _, deployment_id = rest.partition("/")
         if deployment_id:
-            return self.codedeploy.receipts.find(region, deployment_id)
-        return self.codedeploy.receipts.list(region)
+            return self.receipts.find(region, deployment_id)
+        return self.receipts.list(region)
 
     def _weights(self, listener_arn: str) -> list[Any] | None:
         """Every change of a listener's weights that has been kept."""
@@ -209,6 +218,7 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         advancing = asyncio.create_task(engine.runner.run_forever())
         measuring = asyncio.create_task(measure_forever(engine.measures, engine.clock))
+        sampling = asyncio.create_task(engine.samples.run_forever())
         addresses = Addresses(
             pid=os.getpid(),
             endpoint=config.endpoint,
@@ -233,7 +243,8 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
             server.should_exit = True
             advancing.cancel()
             measuring.cancel()
-            await asyncio.gather(serving, advancing, measuring, return_exceptions=True)
+            sampling.cancel()
+            await asyncio.gather(serving, advancing, measuring, sampling, return_exceptions=True)
             if asked.done() and asked.result() in (signal.SIGTERM, signal.SIGINT):
                 await engine.end_workloads()
             await engine.close()

@@ -7,10 +7,14 @@ what happened since.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 Mark = dict[str, Any]
+
+Latency = Sequence[Sequence[float]]
+"""A histogram: (milliseconds, count), by rising milliseconds."""
 
 LONG_CONNECTIONS_TAG = "turnout:long-connections"
 """The tag of a listener that says what becomes of connections on the colour that a deployment leaves."""
@@ -28,11 +32,49 @@ class Flow:
     failed: int
     """Got no complete answer, or one that the balancer made (502, 503, 504)."""
     errors: int
-    """The application's own 5xx, counted apart."""
-    p50_ms: float | None
-    p99_ms: float | None
+    """The application's own 5xx, counted apart. Below 0 where a failure was logged just after the span that it fell
+    into: then the sum over both spans is right."""
+    latency: Latency = ()
+    in_flight: int = 0
+    """At the end of the span."""
     is_whole: bool = True
     """False: Envoy was started again meanwhile, or a log is gone; these are only those that are known."""
+
+    @property
+    def p50_ms(self) -> float | None:
+        return percentile(self.latency, 50)
+
+    @property
+    def p99_ms(self) -> float | None:
+        return percentile(self.latency, 99)
+
+
+def joined(flows: Iterable[Flow]) -> Flow:
+    """The flow of several groups, or of spans that follow each other (then `in_flight` is for the caller to know)."""
+    found = list(flows)
+    counts: dict[float, int] = {}
+    for flow in found:
+        for milliseconds, count in flow.latency:
+            counts[milliseconds] = counts.get(milliseconds, 0) + int(count)
+    return Flow(
+        requests=sum(flow.requests for flow in found),
+        failed=sum(flow.failed for flow in found),
+        errors=sum(flow.errors for flow in found),
+        latency=sorted(counts.items()),
+        in_flight=sum(flow.in_flight for flow in found),
+        is_whole=all(flow.is_whole for flow in found),
+    )
+
+
+def percentile(latency: Latency, percent: float) -> float | None:
+    """The milliseconds below which so many percent lie; None of nothing."""
+    total = sum(count for _, count in latency)
+    seen = 0.0
+    for milliseconds, count in latency:
+        seen += count
+        if seen >= total * percent / 100:
+            return milliseconds
+    return None
 
 
 @dataclass(frozen=True)
@@ -52,12 +94,12 @@ class Drained:
 class Traffic(Protocol):
     """The load balancer as a deployment sees it. All times are unix seconds."""
 
-    async def mark(self, region: str, listener_arn: str, target_group_arns: tuple[str, ...]) -> Mark:
+    async def mark(self, region: str, listener_arns: Sequence[str], target_group_arns: Sequence[str]) -> Mark:
         """The counters of now."""
 
-    async def since(self, mark: Mark) -> dict[str, Flow]:
-        """What each target group of the mark carried since, and under "" what no group was reached for
-        (a 503 with all weights zero, a connection that failed before it was routed)."""
+    async def since(self, marks: Sequence[Mark]) -> list[tuple[dict[str, Flow], Mark]]:
+        """For each mark: what its target groups carried since, and the mark of now. Under "" is what no group was
+        reached for on its listeners (a 503 with all weights zero, a connection that failed before it was routed)."""
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         """How many client connections the listener holds; None where that cannot be told."""

@@ -151,6 +151,6 @@ def ledger(world: World) -> dict[str, Any]:
         "executions": [execution["status"] for execution in executions],
         "builds": [b["buildStatus"] for b in world.boto("codebuild").batch_get_builds(ids=builds)["builds"]],
         "definitions": len(world.boto("ecs").list_task_definitions(familyPrefix=NAME)["taskDefinitionArns"]),
-        "receipts": [receipt["isFinal"] for receipt in world.engine.codedeploy.receipts.list("us-east-1")],
+        "receipts": [receipt["isFinal"] for receipt in world.engine.receipts.list("us-east-1")],
         "serving": serving(world),
     }

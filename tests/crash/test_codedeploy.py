@@ -79,7 +79,7 @@ def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) 
         "sets": [(task_set["id"], task_set["status"]) for task_set in shop.ecs.alive()],
         "created": shop.ecs.calls.count("CreateTaskSet"),
         "states": sorted(state for _, state in shop.states()),
-        "receipts": [shop.room.receipts.find("us-east-1", info["deploymentId"])["isFinal"] for info in infos],
+        "receipts": [shop.receipts.find("us-east-1", info["deploymentId"])["isFinal"] for info in infos],
     }
     return points, end
 

@@ -5,6 +5,7 @@ They outlive the engine of a test, as the real ones do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from turnout.aws import Answer, Call
@@ -159,7 +160,6 @@ class FakeBalancer:
         self.has_traffic = True
         self.is_silent = False
         self.policy = ""
-        self.marks: list[Mark] = []
 
     def weights(self, listener: str = PROD) -> dict[str, int]:
         actions = self.rules[listener] if listener in self.rules else self.listeners[listener]
@@ -220,14 +220,18 @@ class FakeBalancer:
         if self.is_silent:
             raise TurnoutError("Envoy does not answer")
 
-    async def mark(self, region: str, listener_arn: str, target_group_arns: tuple[str, ...]) -> Mark:
+    async def mark(self, region: str, listener_arns: Sequence[str], target_group_arns: Sequence[str]) -> Mark:
         self._speak()
-        self.marks.append({"groups": list(target_group_arns)})
-        return self.marks[-1]
+        return {"groups": list(target_group_arns), "spans": 0}
 
-    async def since(self, mark: Mark) -> dict[str, Flow]:
+    async def since(self, marks: Sequence[Mark]) -> list[tuple[dict[str, Flow], Mark]]:
+        """Ten requests per group and span, at 2.5 ms but for one at 9."""
         self._speak()
-        return {arn: Flow(10, 0, 1, 2.5, 9.0) for arn in mark["groups"]} | {"": Flow(0, 0, 0, None, None)}
+        flow = Flow(10, 0, 1, ((2.5, 9), (9.0, 1)), in_flight=2)
+        return [
+            (dict.fromkeys(mark["groups"], flow) | {"": Flow(0, 0, 0)}, {**mark, "spans": mark["spans"] + 1})
+            for mark in marks
+        ]
 
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         self._speak()

@@ -21,7 +21,8 @@ from turnout.loadbalancer.envoy.pace import Pace
 from turnout.loadbalancer.envoy.watch import Failing, health_of
 from turnout.loadbalancer.envoy.watchers import SPARE, Watchers
 from turnout.loadbalancer.proxy import Check, Group
-from turnout.loadbalancer.traffic import difference, percentile
+from turnout.loadbalancer.traffic import difference
+from turnout.traffic import percentile
 
 GROUPS = {"g": Group(Check("/", 10, 5, 5, 3, "200"))}
 

@@ -6,8 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from turnout import receipt as shape
 from turnout.codedeploy import receipt
+from turnout.receipt import figures_of
 from turnout.runs import Run, Status, Step
+from turnout.samples import Sample, Tasks, thinned
+from turnout.traffic import Flow
 
 A, B = "arn:a", "arn:b"
 SPEC: dict[str, Any] = {
@@ -78,14 +82,15 @@ FACTS: dict[str, Any] = {
         "in_flight": 1,
         "weights_version": "3",
     },
-    "flows": {
-        "blue": {"requests": 5, "failed": 1, "errors": 2, "p50_ms": None, "p99_ms": None, "is_whole": False},
-    },
 }
+BUSY = {"blue": Flow(90, 0, 2, ((1.5, 80), (8.5, 10)), 3), "green": Flow(10, 0, 0), "unrouted": Flow(0, 0, 0)}
+TASKS = {"blue": Tasks(2, 2, 2), "green": Tasks(1, 2, 0)}
 
 
-def build(run: Run = RUN, step: Step = STEP, events: Any = (), changes: Any = ()) -> dict[str, Any]:
-    document = receipt.build(run, [step], events, changes)
+def build(
+    run: Run = RUN, step: Step = STEP, events: Any = (), changes: Any = (), samples: Any = (), note: str | None = None
+) -> dict[str, Any]:
+    document = {**receipt.build(run, [step], events, changes), **figures_of(samples, note)}
     assert json.loads(json.dumps(document)) == document
     return document
 
@@ -98,7 +103,7 @@ def test_every_member_is_there_from_the_first_moment_and_documented() -> None:
         assert document[member] is None
     assert document["weights"] == []
     for member in document:
-        assert member in str(receipt.__doc__)
+        assert member in str(shape.__doc__)
 
 
 def test_the_end_has_the_same_members_as_the_beginning() -> None:
@@ -139,10 +144,10 @@ def test_figures_are_told_as_they_were_measured() -> None:
     assert document["switch"] == {"at": 110.0, "firstAnswerAt": 110.0042, "ms": 4.2, "note": None}
     assert document["drained"]["deadlineReached"] is True
     assert document["drained"]["inFlight"] == 1
-    assert document["traffic"]["blue"]["isWhole"] is False
     assert document["green"] == {
         "targetGroup": {"name": "b", "arn": B},
         "taskSet": None,
+        "serviceRevision": None,
         "taskDefinition": None,
         "images": [],
     }
@@ -154,3 +159,50 @@ def test_a_stop_between_two_steps_is_an_error_with_its_words() -> None:
     document = build(stopped, replace(STEP, status=Status.SKIPPED))
     assert document["error"] == {"code": "MANUAL_STOP", "message": "The deployment was stopped by request."}
     assert document["rollback"]["deploymentId"] == "d-2"
+
+
+def test_what_was_sampled_adds_up_to_the_traffic() -> None:
+    samples = [Sample(at, at + 1, BUSY, TASKS) for at in (100.0, 101.0, 102.0)]
+    document = build(samples=samples)
+    assert document["traffic"]["blue"] == {
+        "requests": 270, "failed": 0, "errors": 6, "p50Ms": 1.5, "p99Ms": 8.5, "isWhole": True,
+    }  # fmt: skip
+    assert document["samples"][1] == {
+        "startedAt": 101.0,
+        "endedAt": 102.0,
+        "blue": {
+            "requests": 90, "failed": 0, "errors": 2, "p50Ms": 1.5, "p99Ms": 8.5,
+            "inFlight": 3, "running": 2, "desired": 2, "healthy": 2,
+        },
+        "green": {
+            "requests": 10, "failed": 0, "errors": 0, "p50Ms": None, "p99Ms": None,
+            "inFlight": 0, "running": 1, "desired": 2, "healthy": 0,
+        },
+        "unrouted": {"requests": 0, "failed": 0, "errors": 0, "p50Ms": None, "p99Ms": None},
+    }  # fmt: skip
+
+
+def test_a_failure_that_was_logged_after_its_span_is_not_an_error_of_the_application() -> None:
+    """Envoy counts a 503 of its own at once, and writes its line to the log a moment later."""
+    early, late = Flow(10, 0, 1), Flow(10, 1, -1)
+    document = build(samples=[Sample(1.0, 2.0, {"blue": early}), Sample(2.0, 3.0, {"blue": late})])
+    assert [sample["blue"]["errors"] for sample in document["samples"]] == [0, 0]
+    assert [sample["blue"]["failed"] for sample in document["samples"]] == [0, 1]
+    assert (document["traffic"]["blue"]["errors"], document["traffic"]["blue"]["failed"]) == (0, 1)
+
+
+def test_samples_that_are_too_many_become_half_as_many_and_nothing_is_lost() -> None:
+    samples = [Sample(float(at), at + 1.0, BUSY, TASKS) for at in range(7)]
+    fewer = thinned(samples)
+    assert [(sample.started_at, sample.ended_at) for sample in fewer] == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    assert build(samples=fewer)["traffic"] == build(samples=samples)["traffic"]
+    assert fewer[0].flows["blue"].in_flight == 3, "of its end, not the sum"
+
+
+def test_figures_that_are_not_whole_say_so() -> None:
+    samples = [Sample(1.0, 2.0, BUSY), Sample(2.0, 3.0, {"blue": Flow(1, 0, 0, is_whole=False)})]
+    traffic = build(samples=samples)["traffic"]
+    assert (traffic["blue"]["isWhole"], traffic["green"]["isWhole"]) == (False, True)
+    silent = build(samples=samples[:1], note="Envoy does not answer")
+    assert silent["trafficNote"] == "Envoy does not answer"
+    assert silent["traffic"]["blue"]["isWhole"] is False

@@ -18,7 +18,7 @@ def test_weights_that_are_all_zero_answer_503_and_count_as_failed(tmp_path: Path
         async with running(tmp_path / "home") as balancer:
             b, g = await balancer.group("blue", blue.port), await balancer.group("green")
             listener = await balancer.listen(await balancer.balancer(), 80, **{b: 0, g: 0})
-            mark = await balancer.traffic.mark(REGION, listener, (b, g))
+            mark = await balancer.traffic.mark(REGION, (listener,), (b, g))
 
             async def is_up() -> bool:
                 try:
@@ -29,7 +29,7 @@ def test_weights_that_are_all_zero_answer_503_and_count_as_failed(tmp_path: Path
             await until(is_up)
             code, text = await get(balancer.port(80))
             assert (code, "Service Temporarily Unavailable" in text) == (503, True)
-            flows = await balancer.traffic.since(mark)
+            ((flows, _),) = await balancer.traffic.since([mark])
             assert (flows[""].requests, flows[""].failed) == (2, 2)
             assert flows[b].requests == 0
             await balancer.until(b, "healthy")
@@ -126,7 +126,7 @@ def test_lost_requests_are_counted_and_the_applications_own_errors_apart(tmp_pat
             listener = await balancer.listen(await balancer.balancer(), 80, **{b: 1})
             await balancer.until(b, "healthy")
             port = balancer.port(80)
-            mark = await balancer.traffic.mark(REGION, listener, (b,))
+            mark = await balancer.traffic.mark(REGION, (listener,), (b,))
             for _ in range(10):
                 assert await get(port) == (200, "blue")
             assert (await get(port, "/error"))[0] == 500
@@ -138,7 +138,7 @@ def test_lost_requests_are_counted_and_the_applications_own_errors_apart(tmp_pat
             await asyncio.sleep(0.1)
             await impatient.close()
             await asyncio.sleep(0.1)
-            flow = (await balancer.traffic.since(mark))[b]
+            flow = (await balancer.traffic.since([mark]))[0][0][b]
             assert (flow.requests, flow.failed, flow.errors) == (13, 2, 1)
             assert flow.p50_ms is not None
             assert flow.p99_ms is not None

@@ -22,7 +22,7 @@ def test_a_killed_envoy_comes_back_with_the_right_weights(tmp_path: Path) -> Non
             b, g = await balancer.group("blue", blue.port), await balancer.group("green", green.port)
             listener = await balancer.listen(await balancer.balancer(), 80, **{b: 100, g: 0})
             await balancer.until(b, "healthy")
-            mark = await balancer.traffic.mark("us-east-1", listener, (b, g))
+            mark = await balancer.traffic.mark("us-east-1", (listener,), (b, g))
             await balancer.weigh(listener, **{b: 0, g: 100})
             pid = balancer.envoy.pid
             assert pid is not None
@@ -30,7 +30,7 @@ def test_a_killed_envoy_comes_back_with_the_right_weights(tmp_path: Path) -> Non
             await until(lambda: answers(balancer.port(80), "green"))
             assert balancer.envoy.pid != pid
             await balancer.until(g, "healthy")
-            flows = await balancer.traffic.since(mark)
+            ((flows, _),) = await balancer.traffic.since([mark])
             assert not flows[g].is_whole
         await blue.stop()
         await green.stop()
@@ -73,7 +73,7 @@ def test_an_engine_that_starts_again_finds_the_same_envoy_and_loses_nothing(tmp_
         await balancer.until(b, "healthy")
         await balancer.until(g, "healthy")
         pid, port = balancer.envoy.pid, balancer.port(80)
-        mark = await balancer.traffic.mark("us-east-1", listener, (b, g))
+        mark = await balancer.traffic.mark("us-east-1", (listener,), (b, g))
         keeping = Client(port)
         assert await keeping.get() == (200, "blue")
         async with Load(port, keeping=2, new=2) as load:
@@ -88,7 +88,7 @@ def test_an_engine_that_starts_again_finds_the_same_envoy_and_loses_nothing(tmp_
             assert balancer.envoy.pid == pid
             assert balancer.port(80) == port
             assert await keeping.get() == (200, "green")
-            flows = await balancer.traffic.since(mark)
+            ((flows, _),) = await balancer.traffic.since([mark])
             assert flows[b].is_whole
             assert flows[b].requests > load.answers["blue"]
         finally:

@@ -113,7 +113,7 @@ def test_changing_a_groups_settings_cuts_nothing_and_keeps_its_counters(tmp_path
             b = await balancer.group("blue", blue.port)
             listener = await balancer.listen(await balancer.balancer(), 80, **{b: 1})
             await balancer.until(b, "healthy")
-            mark = await balancer.traffic.mark(REGION, listener, (b,))
+            mark = await balancer.traffic.mark(REGION, (listener,), (b,))
             client = Client(balancer.port(80))
             await client.send("/gated")
             async with Load(balancer.port(80), keeping=2, new=2) as load:
@@ -123,7 +123,7 @@ def test_changing_a_groups_settings_cuts_nothing_and_keeps_its_counters(tmp_path
                 blue.gate.set()
                 assert await client.body((await client.head())[1]) == "blue"
             assert load.failures == []
-            flow = (await balancer.traffic.since(mark))[b]
+            flow = (await balancer.traffic.since([mark]))[0][0][b]
             assert flow.requests == load.answers["blue"] + 1
             assert flow.is_whole
             await client.close()

@@ -20,10 +20,15 @@ from turnout.errors import AwsError
 from turnout.gateway.models import OwnedModels
 from turnout.gateway.server import Gateway
 from turnout.names import DEFAULT_REGION
+from turnout.receipts import SCHEMA as RECEIPTS
+from turnout.receipts import Receipts
 from turnout.runner import Runner
 from turnout.runs import SCHEMA, Runs
+from turnout.samples import SCHEMA as SAMPLES
+from turnout.samples import Samples
 from turnout.store import Store
 
+MEMORY = {"runs": SCHEMA, "samples": SAMPLES, "receipts": RECEIPTS}
 ROLE = "arn:aws:iam::000000000000:role/codedeploy"
 APPSPEC = """\
 version: 0.0
@@ -75,11 +80,13 @@ class Deploying(World):
     def boot(self) -> None:
         self.loop = asyncio.new_event_loop()
         config = Config(home=self.home, port=4566)
-        self.store = Store(config.database, {"runs": SCHEMA, "codedeploy": MIGRATIONS, "cloudwatch": CLOUDWATCH})
+        self.store = Store(config.database, {**MEMORY, "codedeploy": MIGRATIONS, "cloudwatch": CLOUDWATCH})
         self.store._connection.execute("PRAGMA synchronous = OFF")  # an engine is killed here, the machine never is
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(self.elsewhere)
-        self.room = CodeDeploy(self.store, self.runs, self.aws, self.clock, config, self.balancer)
+        self.samples = Samples(self.runs, self.aws, self.clock, self.balancer)
+        self.receipts = Receipts(self.runs, self.samples)
+        self.room = CodeDeploy(self.store, self.runs, self.aws, self.clock, config, self.balancer, self.receipts)
         for service, room in (("codedeploy", self.room), ("ecs", self.ecs), ("elbv2", self.balancer)):
             self.aws.own(service, room)
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, self.clock, self.elsewhere)

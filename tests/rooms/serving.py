@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.fakes.balancer import FakeBalancer
 from tests.fakes.proxy import FakeProxy
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.shapes import check_answer
+from tests.rooms.deploying import MEMORY
 from turnout.aws import Answer, Aws, Call, Event
 from turnout.clock import ManualClock
 from turnout.cloudwatch.api import MIGRATIONS as CLOUDWATCH
@@ -21,9 +23,12 @@ from turnout.ecs.targets import health_topic
 from turnout.errors import AwsError
 from turnout.gateway.models import OwnedModels
 from turnout.gateway.server import Gateway
+from turnout.receipts import Receipts
 from turnout.runner import Runner
-from turnout.runs import SCHEMA, Runs
+from turnout.runs import Runs
+from turnout.samples import Samples
 from turnout.store import Store
+from turnout.traffic import Flow, Mark
 
 REGION = "us-east-1"
 
@@ -56,7 +61,14 @@ class LogGroups:
 
 
 class QuietTraffic:
-    """For rooms whose deployments shift nothing."""
+    """For rooms whose deployments shift nothing: there is nothing to count."""
+
+    async def mark(self, region: str, listener_arns: Sequence[str], target_group_arns: Sequence[str]) -> Mark:
+        assert not target_group_arns
+        return {}
+
+    async def since(self, marks: Sequence[Mark]) -> list[tuple[dict[str, Flow], Mark]]:
+        return [({}, {}) for _ in marks]
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} of the traffic")
@@ -80,11 +92,14 @@ class Serving(World):
     def boot(self) -> None:
         self.loop = asyncio.new_event_loop()
         config = Config(home=self.home, port=4566)
-        self.store = Store(config.database, {"runs": SCHEMA, "ecs": MIGRATIONS, "cloudwatch": CLOUDWATCH})
+        self.store = Store(config.database, {**MEMORY, "ecs": MIGRATIONS, "cloudwatch": CLOUDWATCH})
         self.store._connection.execute("PRAGMA synchronous = OFF")  # an engine is killed here, the machine never is
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(self.logs)
-        self.room = Ecs(self.store, self.runs, self.aws, self.clock, config, self.runtime, QuietTraffic())
+        traffic = QuietTraffic()
+        self.samples = Samples(self.runs, self.aws, self.clock, traffic)
+        self.receipts = Receipts(self.runs, self.samples)
+        self.room = Ecs(self.store, self.runs, self.aws, self.clock, config, self.runtime, traffic, self.receipts)
         self.aws.own("ecs", self.room)
         self.aws.own("elbv2", self.balancer)
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, self.clock, self.logs)

@@ -210,7 +210,7 @@ def test_the_speed_of_the_clock_scales_the_shift_and_the_waits(shop: Deploying) 
     assert shop.info(deployment_id)["instanceTerminationWaitTimeStarted"] is True
     shop.tick(5 + 30)
     assert shop.info(deployment_id)["status"] == "Succeeded"
-    assert shop.room.receipts.find("us-east-1", deployment_id)["speed"] == 60
+    assert shop.receipts.find("us-east-1", deployment_id)["speed"] == 60
 
 
 def test_with_keep_alive_blue_stays_and_the_next_deployment_replaces_it(shop: Deploying) -> None:

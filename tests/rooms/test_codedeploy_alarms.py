@@ -74,7 +74,7 @@ def test_an_alarm_in_a_canary_stops_the_deployment_and_brings_blue_back_at_once(
     )
     rollback = shop.info(info["rollbackInfo"]["rollbackDeploymentId"])
     assert rollback["creator"] == "codeDeployRollback"
-    receipt = shop.room.receipts.find("us-east-1", deployment_id)
+    receipt = shop.receipts.find("us-east-1", deployment_id)
     assert receipt is not None
     ((alarm),) = receipt["alarms"]
     assert (alarm["name"], alarm["at"]) == ("errors", at)

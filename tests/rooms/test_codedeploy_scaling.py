@@ -30,7 +30,7 @@ def test_a_service_that_is_scaled_in_a_canary_and_becomes_steady_is_shifted(shop
     shop.tick(240)
     assert shop.info(deployment_id)["status"] == "InProgress"
     assert shop.balancer.weights() == {B: 10, A: 90}
-    receipt = shop.room.receipts.find("us-east-1", deployment_id)
+    receipt = shop.receipts.find("us-east-1", deployment_id)
     assert receipt is not None
     (shift,) = [step for step in receipt["steps"] if step["name"] == "AllowTraffic"]
     whys = [wait["why"] for wait in shift["waits"]]

@@ -136,7 +136,7 @@ def test_three_deployments_alternate_and_leave_one_task_set(stack: Stack, world:
         (service,) = stack.ecs.describe_services(cluster="prod", services=["web"])["services"]
         (task_set,) = service["taskSets"]
         assert task_set["externalId"] == deployment_id
-        receipt = world.engine.codedeploy.receipts.find("us-east-1", deployment_id)
+        receipt = world.engine.receipts.find("us-east-1", deployment_id)
         assert receipt["drained"]["isProven"] is True
         assert receipt["switch"]["ms"] is not None
         assert receipt["green"]["images"][0]["digest"].startswith("sha256:")

@@ -26,7 +26,7 @@ def test_a_flow_is_what_came_since_the_mark(stack: Stack) -> None:
     proxy, traffic = stack.world.proxy, stack.world.engine.loadbalancer.traffic
     blue, green = group_name(stack.blue), group_name(stack.green)
     proxy.counted[blue] = GroupCounters(100, 100, 0, 3, ((0.5, 90), (1.5, 10)))
-    mark = stack.world.run(traffic.mark("us-east-1", stack.listener, (stack.blue, stack.green)))
+    mark = stack.world.run(traffic.mark("us-east-1", (stack.listener,), (stack.blue, stack.green)))
     mark = json.loads(json.dumps(mark))
     proxy.counted[blue] = GroupCounters(210, 200, 10, 7, ((0.5, 91), (1.5, 108), (40.5, 1)))
     proxy.failed += [
@@ -35,7 +35,7 @@ def test_a_flow_is_what_came_since_the_mark(stack: Stack) -> None:
         Failure(stack.listener, "", 503, "-", True),
         Failure("another", "", 503, "-", True),
     ]
-    flows = stack.world.run(traffic.since(mark))
+    ((flows, _),) = stack.world.run(traffic.since([mark]))
     assert (flows[stack.blue].requests, flows[stack.blue].failed, flows[stack.blue].errors) == (100, 1, 3)
     assert (flows[stack.blue].p50_ms, flows[stack.blue].p99_ms) == (1.5, 1.5)
     assert (flows[stack.green].requests, flows[stack.green].failed, flows[stack.green].p50_ms) == (0, 1, None)
@@ -46,10 +46,10 @@ def test_a_flow_is_what_came_since_the_mark(stack: Stack) -> None:
 def test_a_flow_over_a_restart_of_the_proxy_says_that_it_is_not_whole(stack: Stack) -> None:
     proxy, traffic = stack.world.proxy, stack.world.engine.loadbalancer.traffic
     proxy.counted[group_name(stack.blue)] = GroupCounters(100, 100)
-    mark = stack.world.run(traffic.mark("us-east-1", stack.listener, (stack.blue,)))
+    mark = stack.world.run(traffic.mark("us-east-1", (stack.listener,), (stack.blue,)))
     proxy.epoch = "2"
     proxy.counted[group_name(stack.blue)] = GroupCounters(7, 7)
-    flow = stack.world.run(traffic.since(mark))[stack.blue]
+    flow = stack.world.run(traffic.since([mark]))[0][0][stack.blue]
     assert (flow.requests, flow.is_whole) == (7, False)
 
 

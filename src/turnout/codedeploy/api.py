@@ -1,7 +1,7 @@
 """The room codedeploy, put together: every method that has no underscore is an operation of AWS's CodeDeploy.
 
 Owns applications, deployment groups, configs, revisions, deployments (runs of kind "codedeploy", in the lane of their
-group's id) and receipts. Answers nothing about servers and Lambda functions: only the compute platform ECS.
+group's id). Answers nothing about servers and Lambda functions: only the compute platform ECS.
 After a crash there is nothing to restore: the rows of the runs say how to go on.
 """
 
@@ -16,7 +16,7 @@ from turnout.codedeploy.deployments import Deployments
 from turnout.codedeploy.groups import Groups
 from turnout.codedeploy.plan import DeploymentPlan
 from turnout.codedeploy.reach import Reach
-from turnout.codedeploy.receipts import RECEIPTS, Receipts
+from turnout.codedeploy.receipt import build
 from turnout.codedeploy.records import Records
 from turnout.codedeploy.revisions import Revisions
 from turnout.codedeploy.starting import KIND, History, Starting
@@ -24,29 +24,65 @@ from turnout.codedeploy.tags import Tags
 from turnout.codedeploy.targets import Targets
 from turnout.codedeploy.triggers import TriggerPlan
 from turnout.config import Config
+from turnout.receipt import Document
+from turnout.receipts import Receipts
 from turnout.runner import Plan
-from turnout.runs import Runs
+from turnout.runs import Run, Runs
 from turnout.store import Migrations, Store
 from turnout.traffic import Traffic
 
-MIGRATIONS: Migrations = [RECEIPTS]
+MIGRATIONS: Migrations = [
+    """
+CREATE TABLE codedeploy_receipts (
+    region           TEXT NOT NULL,
+    deployment_id    TEXT NOT NULL,
+    application      TEXT NOT NULL,
+    deployment_group TEXT NOT NULL,
+    created_at       REAL NOT NULL,
+    body             TEXT NOT NULL,
+    PRIMARY KEY (region, deployment_id)
+);
+CREATE INDEX codedeploy_receipts_at ON codedeploy_receipts (region, created_at);
+""",
+    # Receipts are everybody's now.
+    """
+INSERT INTO receipts SELECT region, deployment_id, created_at, body FROM codedeploy_receipts;
+DROP TABLE codedeploy_receipts;
+""",
+]
 
 
 class CodeDeploy(Applications, Groups, Configs, Deployments, Targets, Revisions, Tags):
     SERVICE = "codedeploy"
 
-    def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, traffic: Traffic) -> None:
-        self.receipts = Receipts(runs, traffic)
+    def __init__(
+        self,
+        store: Store,
+        runs: Runs,
+        aws: Aws,
+        clock: Clock,
+        config: Config,
+        traffic: Traffic,
+        receipts: Receipts,
+    ) -> None:
         self._records = Records(store)
         self._runs = runs
         self._aws = aws
         self._clock = clock
         self._history = History(store)
-        self._reach = Reach(aws, runs, clock, traffic)
+        self._traffic = traffic
+        self._reach = Reach(aws, runs, clock, traffic, receipts.samples)
+        receipts.samples.count_tasks(KIND, self._reach.count_tasks)
+        receipts.build_by(KIND, self._receipt)
         self._starting = Starting(runs, aws, self._history)
         alarms = Alarms(aws, runs)
-        plan = DeploymentPlan(self._reach, self._starting, self._history, self.receipts, alarms)
+        plan = DeploymentPlan(self._reach, self._starting, self._history, receipts, alarms)
         self.plans: list[Plan] = [plan, AlarmWatch(alarms, runs, KIND), TriggerPlan(aws)]
+
+    def _receipt(self, run: Run) -> Document:
+        changes = self._traffic.weights_since(run.region, run.spec["listener_arn"], run.created_at)
+        events = [dict(event) for event in self._runs.events(run.id)]
+        return build(run, self._runs.steps(run.id), events, changes)
 
     async def start(self) -> None:
         """Nothing to put right: the rows are all there is."""

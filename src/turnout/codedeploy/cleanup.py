@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from turnout.codedeploy.colours import BLUE, GREEN, task_set_made_for, task_set_of, task_sets_info
+from turnout.codedeploy.colours import BLUE, task_set_made_for, task_set_of, task_sets_info
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.routes import balancer_invalid, routes_with
 from turnout.errors import StepFailed, TurnoutError
@@ -110,20 +110,15 @@ class Cleanup:
         return Done()
 
     async def measure(self, run: Run, step: Step) -> Done | Wait:
-        """What every colour carried since the deployment began. A measurement that fails fails no deployment."""
-        reach, facts = self._reach, run.facts
-        if "mark" not in facts:
-            return Done()
-        names = {facts[colour]["target_group"]: colour for colour in (BLUE, GREEN)} | {"": "unrouted"}
+        """The last sample of the traffic. A measurement that fails fails no deployment."""
+        reach = self._reach
         try:
-            flows = await reach.traffic.since(facts["mark"])
+            await reach.samples.take(run.id)
         except TurnoutError as silent:
             assert step.started_at is not None
             if reach.clock.now() < step.started_at + MEASURED_WITHIN_S:
                 return Wait(LOOK_AGAIN_S, str(silent))
-            reach.remember(run, flows=None, flows_note=str(silent))
-        else:
-            reach.remember(run, flows={names[arn]: asdict(flow) for arn, flow in flows.items() if arn in names})
+            reach.remember(run, traffic_note=str(silent))
         return Done()
 
     async def _check_weight(self, run: Run, target_group: str) -> None:

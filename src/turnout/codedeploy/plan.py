@@ -16,11 +16,11 @@ from turnout.codedeploy.colours import BLUE, GREEN
 from turnout.codedeploy.install import Install
 from turnout.codedeploy.preflight import Preflight
 from turnout.codedeploy.reach import Reach
-from turnout.codedeploy.receipts import Receipts
 from turnout.codedeploy.reroute import Reroute
 from turnout.codedeploy.starting import KIND, History, Starting, wants_rollback
 from turnout.codedeploy.waiting import Waiting
 from turnout.errors import StepFailed, StepStopped
+from turnout.receipts import Receipts
 from turnout.runner import Done, StraightPlan, Wait
 from turnout.runs import Run, Status, Step
 from turnout.store import Transaction

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.codedeploy.colours import colour_of, primary_of, weights_of
+from turnout.codedeploy.colours import BLUE, GREEN, colour_of, primary_of, weights_of
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.routes import Route, check_before_shift, routes_with, stranger_on
 from turnout.errors import StepFailed, TurnoutError
@@ -49,7 +49,7 @@ class Preflight:
             "weights": self._weights(routes, blue, green),
         }
         reach.remember(run, **facts)
-        return await self._mark(run, blue, green)
+        return await self._sample(run, blue, green)
 
     async def ensure_back(self, run: Run, step: Step) -> Done:
         """Of a rollback: the colours are known; what its traffic does is measured from here."""
@@ -62,17 +62,16 @@ class Preflight:
             "weights": self._weights(routes, blue, green),
         }
         reach.remember(run, **learnt)
-        await self._mark(run, blue, green)  # going back does not wait for a balancer that cannot be measured
+        await self._sample(run, blue, green)  # going back does not wait for a balancer that cannot be measured
         return Done()
 
-    async def _mark(self, run: Run, blue: str, green: str) -> Done | Wait:
+    async def _sample(self, run: Run, blue: str, green: str) -> Done | Wait:
         """From here the traffic is counted. A balancer that is silent has just died and is coming back."""
-        if "mark" not in run.facts:
-            try:
-                mark = await self._reach.traffic.mark(run.region, run.spec["listener_arn"], (blue, green))
-            except TurnoutError as silent:
-                return Wait(LOOK_AGAIN_S, str(silent))
-            self._reach.remember(run, mark=mark)
+        colours = {blue: BLUE, green: GREEN}
+        try:
+            await self._reach.samples.ensure_begun(run, (run.spec["listener_arn"],), colours)
+        except TurnoutError as silent:
+            return Wait(LOOK_AGAIN_S, str(silent))
         return Done()
 
     async def _check_test_listener(self, region: str, listener_arn: str, names: dict[str, str]) -> None:

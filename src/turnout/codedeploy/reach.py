@@ -10,9 +10,11 @@ from typing import Any
 
 from turnout.aws import Answer, Aws
 from turnout.clock import Clock
+from turnout.codedeploy.colours import BLUE, GREEN, task_set_made_for, task_set_of
 from turnout.codedeploy.routes import Route, Weights, actions_at, balancer_invalid, routes_of, routes_with
 from turnout.errors import AwsError, StepFailed
 from turnout.runs import Run, Runs
+from turnout.samples import Samples, Tasks
 from turnout.traffic import LONG_CONNECTIONS, LONG_CONNECTIONS_TAG, Traffic
 
 TASKS_AT_ONCE = 100
@@ -22,11 +24,12 @@ TASKS_AT_ONCE = 100
 class Reach:
     """AWS calls of one region's deployments. An AwsError becomes the StepFailed that AWS's CodeDeploy reports."""
 
-    def __init__(self, aws: Aws, runs: Runs, clock: Clock, traffic: Traffic) -> None:
+    def __init__(self, aws: Aws, runs: Runs, clock: Clock, traffic: Traffic, samples: Samples) -> None:
         self.aws = aws
         self.runs = runs
         self.clock = clock
         self.traffic = traffic
+        self.samples = samples
 
     def facts(self, run: Run) -> dict[str, Any]:
         """What the run has learnt by now (`run` is how it was at the pick-up)."""
@@ -94,6 +97,21 @@ class Reach:
                     "digest": container.get("imageDigest"),
                 }
         return list(images.values())
+
+    async def count_tasks(self, run: Run) -> dict[str, Tasks]:
+        """The tasks of both colours now, for a sample."""
+        service = await self.service(run.region, run.spec["cluster"], run.spec["service"])
+        facts = self.facts(run)
+        found = {
+            BLUE: task_set_of(service, facts[BLUE].get("task_set")),
+            GREEN: task_set_of(service, facts[GREEN].get("task_set")) or task_set_made_for(service, run.name),
+        }
+        return {
+            colour: Tasks(int(one.get("runningCount", 0)), int(one.get("computedDesiredCount", 0)))
+            if one
+            else Tasks(0, 0)
+            for colour, one in found.items()
+        }
 
     # The load balancer
 

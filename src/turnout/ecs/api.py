@@ -16,6 +16,7 @@ from turnout.ecs.clusters import Clusters
 from turnout.ecs.containers import Containers
 from turnout.ecs.deployment_alarms import AlarmWatch
 from turnout.ecs.deployment_plan import DeploymentPlan
+from turnout.ecs.deployment_receipt import DeploymentReceipts
 from turnout.ecs.deployment_rollback import RollbackPlan
 from turnout.ecs.instances import ContainerInstances
 from turnout.ecs.metrics import Metrics
@@ -30,6 +31,7 @@ from turnout.ecs.task_plan import TaskPlan
 from turnout.ecs.task_sets import TaskSets
 from turnout.ecs.tasks import Tasks
 from turnout.ecs.workloads import task_id_of
+from turnout.receipts import Receipts
 from turnout.runner import Plan
 from turnout.runs import Runs, Status
 from turnout.runtimes import Runtime
@@ -41,19 +43,28 @@ class Ecs(Clusters, Services, ServiceUpdates, ServiceDeployments, TaskSets, Task
     """One per engine; handed the runtime that starts what has to run, and the traffic of the balancer."""
 
     def __init__(
-        self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, runtime: Runtime, traffic: Traffic
+        self,
+        store: Store,
+        runs: Runs,
+        aws: Aws,
+        clock: Clock,
+        config: Config,
+        runtime: Runtime,
+        traffic: Traffic,
+        receipts: Receipts,
     ) -> None:
         super().__init__(store, runs, aws, clock, config, runtime, traffic)
         self.output = Output(store, aws, runtime)
         containers = Containers(self, self.output)
         self.metrics = Metrics(self)
+        kept = DeploymentReceipts(self, traffic, receipts)
         self.plans: list[Plan] = [
             TaskPlan(self, containers, self.purge_definitions),
             CheckPlan(self, containers),
             SchedulerPlan(self, self.purge_definitions),
-            DeploymentPlan(self, traffic),
+            DeploymentPlan(self, traffic, kept),
             AlarmWatch(self),
-            RollbackPlan(self, traffic),
+            RollbackPlan(self, traffic, kept),
         ]
 
     async def start(self) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from turnout.ecs.deployment_alarms import DeploymentAlarms
 from turnout.ecs.deployment_health import UNHEALTHY, has_breaker, never_healthy
 from turnout.ecs.deployment_hooks import DeploymentHooks
-from turnout.ecs.deployment_stages import LOOK_AT_TASKS_S, Stages
+from turnout.ecs.deployment_receipt import DeploymentReceipts
+from turnout.ecs.deployment_stages import LOOK_AGAIN_S, LOOK_AT_TASKS_S, Stages
 from turnout.ecs.deployment_starting import open_runs
 from turnout.ecs.deployment_steps import (
     BAKE,
@@ -31,7 +32,7 @@ from turnout.ecs.deployment_steps import (
 )
 from turnout.ecs.room import Room
 from turnout.ecs.service_rows import Service, TaskSet
-from turnout.errors import StepFailed
+from turnout.errors import StepFailed, TurnoutError
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Step, run_topic
 from turnout.store import Transaction
@@ -41,8 +42,8 @@ from turnout.traffic import Traffic
 class DeploymentPlan(Stages):
     kind = KIND
 
-    def __init__(self, room: Room, traffic: Traffic) -> None:
-        super().__init__(room, traffic)
+    def __init__(self, room: Room, traffic: Traffic, receipts: DeploymentReceipts) -> None:
+        super().__init__(room, traffic, receipts)
         self._alarms = DeploymentAlarms(room)
         self._acts = {
             WATCH: self._alarms.ensure_watched,
@@ -60,8 +61,11 @@ class DeploymentPlan(Stages):
     def settle(self, tx: Transaction, run: Run, steps: Sequence[Step]) -> None:
         self._alarms.end_watch(tx, run)
         self._ending.settle(tx, run, steps, self._find_service(run))
+        self._receipts.keep(tx, run)
 
     async def _roll(self, run: Run, step: Step) -> Done | Wait:
+        if (wait := await self._begin_sampling(run)) is not None:
+            return wait
         wait = self._rolled(run, run.spec["target"])
         if wait is None:
             return Done()
@@ -80,12 +84,23 @@ class DeploymentPlan(Stages):
         await self._all_to_source(run, step)
         keeping = (run.spec["source"], run.spec["target"])
         others = [one for one in self._room.sets.of_service(service) if one.id not in keeping]
-        if not others:
-            return Done()
-        groups = [move["target"] for move in run.spec["balancers"] if move["has_source"]]
-        if (wait := await self._drained(run, step, groups, "the former deployment")) is not None:
-            return wait
-        return self._give_up(others, "the former deployment") or Done()
+        if others:
+            groups = [move["target"] for move in run.spec["balancers"] if move["has_source"]]
+            if (wait := await self._drained(run, step, groups, "the former deployment")) is not None:
+                return wait
+            if (wait := self._give_up(others, "the former deployment")) is not None:
+                return wait
+        return await self._begin_sampling(run) or Done()
+
+    async def _begin_sampling(self, run: Run) -> Wait | None:
+        """From here on the traffic is counted."""
+        rule = next((move["rule"] for move in run.spec["balancers"]), None)
+        weights = await self._traffic.weights(run.region, rule) if rule else {}
+        try:
+            await self._receipts.ensure_begun(run, weights)
+        except TurnoutError as silent:  # the balancer has just died and is coming back
+            return Wait(LOOK_AGAIN_S, str(silent))
+        return None
 
     async def _scale_up(self, run: Run, step: Step) -> Done | Wait:
         room, service, green = self._room, self._service(run), self._green(run)

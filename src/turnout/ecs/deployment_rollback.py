@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turnout.ecs.deployment_receipt import DeploymentReceipts
 from turnout.ecs.deployment_stages import Stages
 from turnout.ecs.deployment_steps import CLEAN_UP, PROVE, RETURN, ROLL, ROLLBACK
 from turnout.ecs.room import Room
@@ -20,8 +21,8 @@ from turnout.traffic import Traffic
 class RollbackPlan(Stages):
     kind = ROLLBACK
 
-    def __init__(self, room: Room, traffic: Traffic) -> None:
-        super().__init__(room, traffic)
+    def __init__(self, room: Room, traffic: Traffic, receipts: DeploymentReceipts) -> None:
+        super().__init__(room, traffic, receipts)
         self._acts = {RETURN: self._return, ROLL: self._roll, PROVE: self._prove, CLEAN_UP: self._clean_up}
 
     async def _return(self, run: Run, step: Step) -> Done:
@@ -43,3 +44,4 @@ class RollbackPlan(Stages):
 
     def settle(self, tx: Transaction, run: Run, steps: Sequence[Step]) -> None:
         self._ending.settle_back(tx, run, self._find_service(run))
+        self._receipts.keep(tx, run)

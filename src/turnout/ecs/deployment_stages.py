@@ -6,16 +6,18 @@ After a crash every stage looks first: at the weights of the rules, at the rows 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from turnout.ecs.deployment_ending import DeploymentEnding
+from turnout.ecs.deployment_receipt import DeploymentReceipts
 from turnout.ecs.deployment_starting import DELETED
-from turnout.ecs.deployment_steps import CLEAN_UP, weights_at
+from turnout.ecs.deployment_steps import CLEAN_UP, ROLL, weights_at
 from turnout.ecs.deployment_traffic import ELB_FAILED, DeploymentTraffic
 from turnout.ecs.room import Room
 from turnout.ecs.service_rows import Service, TaskSet
-from turnout.errors import StepFailed, StepStopped
+from turnout.errors import StepFailed, StepStopped, TurnoutError
 from turnout.runner import Done, StraightPlan, Wait
 from turnout.runs import Run, Step
 from turnout.traffic import Traffic
@@ -23,6 +25,9 @@ from turnout.traffic import Traffic
 LOOK_AGAIN_S, LOOK_AT_TASKS_S = 0.25, 30.0
 IN_FORCE_WITHIN_S = 600.0
 """How long after the drain deadline a balancer that is silent, or refuses the weights, is waited for."""
+
+LAST_ACTS = (CLEAN_UP, ROLL)
+"""What may be the last act of a run."""
 
 Act = Callable[[Run, Step], Awaitable[Done | Wait]]
 
@@ -32,15 +37,23 @@ class Stages(StraightPlan):
 
     _acts: Mapping[str, Act]
 
-    def __init__(self, room: Room, traffic: Traffic) -> None:
+    def __init__(self, room: Room, traffic: Traffic, receipts: DeploymentReceipts) -> None:
         self._room = room
+        self._receipts = receipts
         self._traffic = DeploymentTraffic(room.aws, traffic)
         self._ending = DeploymentEnding(room)
 
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         if self._find_service(run) is None:
             raise StepStopped(DELETED, "The service was deleted.")
-        return await self._acts[step.spec["act"]](run, step)
+        try:
+            outcome = await self._acts[step.spec["act"]](run, step)
+        except StepFailed:
+            await self._sample(run)
+            raise
+        if step.spec["act"] in LAST_ACTS and isinstance(outcome, Done):
+            await self._sample(run)
+        return outcome
 
     def stops(self, run: Run, step: Step) -> StepStopped | None:
         """What is being cleaned up has no way back; that the service is deleted ends everything."""
@@ -50,6 +63,11 @@ class Stages(StraightPlan):
 
     def expired(self, run: Run, step: Step) -> StepFailed:
         return StepFailed("TIMEOUT", f"{step.name} took more than 24 hours. Last seen: {step.note}.")
+
+    async def _sample(self, run: Run) -> None:
+        """What the traffic was until here, for the receipt: a balancer that is silent fails no deployment."""
+        with suppress(TurnoutError):
+            await self._receipts.sample(run)
 
     def _rolled(self, run: Run, set_id: str) -> Wait | None:
         """Of a rolling update: None once every task is one of this set, and has started well."""

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from turnout.clock import Clock
-from turnout.loadbalancer.proxy import Counters, Failure, GroupCounters, Proxy, group_name
+from turnout.loadbalancer.proxy import Counters, Failure, Failures, GroupCounters, Proxy, group_name
 from turnout.loadbalancer.records import Records
 from turnout.loadbalancer.rises import Rises
-from turnout.traffic import Drained, Flow, Mark
+from turnout.traffic import Drained, Flow, Latency, Mark
 
 SAMPLES_APART_S = 0.25
 """Between the two samples of a proof: an accepted version is the main thread's view, its workers follow."""
-
-Latency = Sequence[tuple[float, int]]
 
 
 class BalancerTraffic:
@@ -29,30 +27,35 @@ class BalancerTraffic:
         self._clock = clock
         self._started_at = clock.now()
 
-    async def mark(self, region: str, listener_arn: str, target_group_arns: tuple[str, ...]) -> Mark:
-        names = [group_name(arn) for arn in target_group_arns]
+    async def mark(self, region: str, listener_arns: Sequence[str], target_group_arns: Sequence[str]) -> Mark:
+        counters = await self._proxy.counters([group_name(arn) for arn in target_group_arns], latency=True)
+        return self._mark(counters, listener_arns, target_group_arns, counters.position)
+
+    async def since(self, marks: Sequence[Mark]) -> list[tuple[dict[str, Flow], Mark]]:
+        """One question for all of them: Envoy's statistics are long."""
+        names = {group_name(arn) for mark in marks for arn in mark["groups"]}
         counters = await self._proxy.counters(names, latency=True)
+        logs: dict[tuple[int, ...], Failures] = {}
+        answers = []
+        for mark in marks:
+            position = tuple(mark["position"])
+            if position not in logs:
+                logs[position] = await self._proxy.failures_since(mark["position"])
+            failures = logs[position]
+            now = self._mark(counters, mark["listeners"], list(mark["groups"]), failures.position)
+            answers.append((_flows(mark, counters, failures), now))
+        return answers
+
+    def _mark(
+        self, counters: Counters, listener_arns: Sequence[str], group_arns: Sequence[str], position: Sequence[int]
+    ) -> Mark:
         return {
             "at": self._clock.now(),
-            "listener": listener_arn,
+            "listeners": list(listener_arns),
             "epoch": counters.epoch,
-            "position": counters.position,
-            "groups": {arn: _kept(counters.groups[group_name(arn)]) for arn in target_group_arns},
+            "position": list(position),
+            "groups": {arn: _kept(counters.groups[group_name(arn)]) for arn in group_arns},
         }
-
-    async def since(self, mark: Mark) -> dict[str, Flow]:
-        arns = list(mark["groups"])
-        counters = await self._proxy.counters([group_name(arn) for arn in arns], latency=True)
-        failures = await self._proxy.failures_since(mark["position"])
-        is_whole = failures.is_whole and counters.epoch == mark["epoch"]
-        flows = {}
-        for arn in arns:
-            was = mark["groups"][arn] if counters.epoch == mark["epoch"] else _kept(GroupCounters())
-            failed = [failure for failure in failures.items if failure.group == group_name(arn)]
-            flows[arn] = _flow(was, counters, group_name(arn), failed, is_whole)
-        stray = [failure for failure in failures.items if is_stray(failure, mark["listener"])]
-        flows[""] = Flow(len(stray), len(stray), 0, None, None, is_whole)
-        return flows
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         port = self._records.listener(region, listener_arn)["Port"]
@@ -130,41 +133,39 @@ class BalancerTraffic:
         ]
 
 
-def is_stray(failure: Failure, listener_arn: str) -> bool:
-    """Whether a request failed without reaching for a group, on this listener or before it was known which."""
-    return not failure.group and failure.listener_arn in (listener_arn, "")
+def is_stray(failure: Failure, listener_arns: Sequence[str]) -> bool:
+    """Whether a request failed without reaching for a group, on these listeners or before it was known which."""
+    return not failure.group and failure.listener_arn in (*listener_arns, "")
 
 
 def _kept(counters: GroupCounters) -> dict[str, Any]:
     return {"completed": counters.completed, "errors": counters.errors, "latency": [list(b) for b in counters.latency]}
 
 
-def _flow(was: dict[str, Any], counters: Counters, name: str, failed: Sequence[Failure], is_whole: bool) -> Flow:
-    now = counters.groups[name]
-    made_here = sum(failure.is_made_here and failure.code >= 500 for failure in failed)
-    latency = difference(was["latency"], now.latency)
-    return Flow(
-        requests=now.completed - was["completed"],
-        failed=len(failed),
-        errors=max(0, now.errors - was["errors"] - made_here),
-        p50_ms=percentile(latency, 50),
-        p99_ms=percentile(latency, 99),
-        is_whole=is_whole,
-    )
+def _flows(mark: Mark, counters: Counters, failures: Failures) -> dict[str, Flow]:
+    is_same_life = counters.epoch == mark["epoch"]
+    is_whole = failures.is_whole and is_same_life
+    flows = {}
+    for arn, kept in mark["groups"].items():
+        was = kept if is_same_life else _kept(GroupCounters())
+        now = counters.groups[group_name(arn)]
+        failed = [failure for failure in failures.items if failure.group == group_name(arn)]
+        made_here = sum(failure.is_made_here and failure.code >= 500 for failure in failed)
+        flows[arn] = Flow(
+            requests=now.completed - was["completed"],
+            failed=len(failed),
+            errors=now.errors - was["errors"] - made_here,
+            latency=difference(was["latency"], now.latency),
+            in_flight=now.in_flight,
+            is_whole=is_whole,
+        )
+    if mark["listeners"]:
+        stray = [failure for failure in failures.items if is_stray(failure, mark["listeners"])]
+        flows[""] = Flow(len(stray), len(stray), 0, is_whole=is_whole)
+    return flows
 
 
-def difference(was: Sequence[Sequence[float]], now: Latency) -> list[tuple[float, int]]:
+def difference(was: Latency, now: Latency) -> list[tuple[float, int]]:
     """The histogram of what came between two. Pure."""
     before = {float(ms): int(count) for ms, count in was}
     return [(ms, int(count - before.get(ms, 0))) for ms, count in now if count > before.get(ms, 0)]
-
-
-def percentile(latency: Latency, percent: float) -> float | None:
-    """The milliseconds below which so many percent lie; None of nothing. Pure."""
-    total = sum(count for _, count in latency)
-    seen = 0
-    for milliseconds, count in latency:
-        seen += count
-        if seen >= total * percent / 100:
-            return milliseconds
-    return None
