@@ -2,7 +2,7 @@
 # make test   everything, and what it needs is installed first
 PYTHON ?= python3
 BIN    := .venv/bin
-CLIENTS := .cache/awscli/.ready .cache/node/.ready
+CLIENTS := .cache/awscli/.ready .cache/node/.ready .cache/playwright/.ready
 
 .PHONY: setup demo test test-fast check bench docs clean
 
@@ -41,7 +41,7 @@ clean:
 # Only root can install packages, and only where they are missing. Without them their tests say what they lack.
 .cache/debian.ready:
 	@mkdir -p .cache
-	@missing=; for found in git:git node:nodejs npm:npm nginx:nginx-light haproxy:haproxy wrk:wrk; do \
+	@missing=; for found in git:git node:nodejs npm:npm nginx:nginx-light haproxy:haproxy wrk:wrk chromium:chromium; do \
 	  command -v $${found%%:*} >/dev/null || missing="$$missing $${found##*:}"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; \

@@ -1,17 +1,20 @@
-"""receipt: what a deployment moved, when and why, and what the traffic was meanwhile."""
+"""receipt: what a deployment moved, when and why, and what the traffic was meanwhile; in words, as JSON, as a page."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
 from turnout.cli.options import Home, Region
-from turnout.cli.receipt_words import Receipt, drained, reasons, side, switch_s, took_s
-from turnout.cli.running import ask, require_running
+from turnout.cli.receipt_words import Receipt, drained, place, reasons, side, switch_s, took_s
+from turnout.cli.running import Running, ask, require_running
 from turnout.cli.screen import clock_time, date_time, duration, short, show, styled
 from turnout.errors import SetupError
 
@@ -27,27 +30,68 @@ BAR = 24
 
 def receipt(
     home: Home,
-    deployment_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="d-…", show_default="the latest")] = None,
+    deployment_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="d-…, or the id or ARN of a service deployment of ECS.", show_default="the latest"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The document itself.")] = False,
+    as_html: Annotated[bool, typer.Option("--html", help="A page with a picture over time, in one file.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Where the page goes; - is standard output.", show_default="receipt-ID.html"
+        ),
+    ] = None,
     region: Region = None,
 ) -> None:
     """The receipt of a deployment; of one that still runs, as far as it has come."""
-    running = require_running(home)
+    if as_json and as_html:
+        raise SetupError("--json and --html are two forms of a receipt: ask for one.")
+    if output is not None and not as_html:
+        raise SetupError("--output says where a page goes: add --html.")
+    found = find(require_running(home), deployment_id, region)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    elif as_html:
+        write_page(found, output)
+    else:
+        for part in page(found, time.time()):
+            show(part)
+
+
+def find(running: Running, deployment_id: str | None, region: str | None = None) -> Receipt:
+    """A receipt by its deployment's id, or the latest. Raises SetupError."""
     where = f"receipts/{region or running.region}"
     if deployment_id is None:
         listed = ask(running, where)
-        found = listed[0] if listed else None
-        missing = "nothing has been deployed yet: push a commit, and there will be a receipt."
-    else:
-        found = ask(running, f"{where}/{deployment_id}")
-        missing = f"there is no deployment {deployment_id} in {region or running.region}."
+        if not listed:
+            raise SetupError("nothing has been deployed yet: push a commit, and there will be a receipt.")
+        deployment_id = listed[0]["deploymentId"]
+    name = str(deployment_id).rpartition("/")[2]
+    found: Receipt | None = ask(running, f"{where}/{quote(name, safe='')}") if name else None
     if found is None:
-        raise SetupError(missing)
-    if as_json:
-        print(json.dumps(found, indent=1))
+        raise SetupError(f"there is no deployment {deployment_id} in {region or running.region}.")
+    return found
+
+
+def write_page(document: Receipt, output: Path | None) -> None:
+    """Write the page, and say where it is. A page is replaced by a newer one, no other file is. Raises SetupError."""
+    from turnout.cli.receipt_page import GENERATOR, render
+
+    text = render(document, time.time())
+    if output == Path("-"):
+        sys.stdout.write(text)
         return
-    for part in page(found, time.time()):
-        show(part)
+    path = output or Path(f"receipt-{document['deploymentId']}.html")
+    try:
+        if path.exists() and GENERATOR not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+            raise SetupError(f"{path} is there already, and is no page of a receipt: choose another --output.")
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"cannot write the page to {path}: {error.strerror}.") from error
+    print(f"{path}\n{path.resolve().as_uri()}")
 
 
 def page(document: Receipt, now: float) -> Iterator[RenderableType]:
@@ -56,7 +100,7 @@ def page(document: Receipt, now: float) -> Iterator[RenderableType]:
 
     took = took_s(document, now)
     yield (
-        f"[bold]{document['deploymentId']}[/]  {document['applicationName']}/{document['deploymentGroupName']}"
+        f"[bold]{document['deploymentId']}[/]  {escape(place(document))}"
         f"  {styled(document['status'])}{'' if took is None else f' after {duration(took)}'}"
     )
     yield _facts(document)

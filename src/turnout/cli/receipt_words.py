@@ -58,4 +58,12 @@ def side(receipt: Receipt, colour: str) -> str | None:
         return None
     definition = (found["taskDefinition"] or "–").rpartition("/")[2]
     images = ", ".join(f"{image['container']} {(image['digest'] or image['image'])[:19]}" for image in found["images"])
-    return "  ".join(part for part in (definition, images, found["targetGroup"]["name"]) if part)
+    group = (found["targetGroup"] or {}).get("name")
+    return "  ".join(part for part in (definition, images, group) if part)
+
+
+def place(receipt: Receipt, between: str = "/") -> str:
+    """Where it was deployed: application and group, or cluster and service where ECS itself deployed."""
+    if receipt["applicationName"] is None:
+        return f"{receipt['service']['cluster']}{between}{receipt['service']['name']}"
+    return f"{receipt['applicationName']}{between}{receipt['deploymentGroupName']}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -15,6 +17,7 @@ from turnout.cli.demo.scene import NAME, Scene, load_on, scene
 from turnout.cli.demo.versions import BEFORE, VERSIONS, Outcome, Version
 from turnout.cli.follow import LOOK_EVERY_S, follow
 from turnout.cli.load import Load, Tally
+from turnout.cli.receipt_page import render
 from turnout.cli.receipt_words import drained, switch_s
 from turnout.cli.releases import Release
 from turnout.cli.running import Running, ask
@@ -52,6 +55,7 @@ def tell(*, keep: bool) -> int:
         return 1
     requests = sum(outcome.tally.requests for outcome in outcomes)
     screen.line(f"[green]✔ {requests:,} requests, 0 failed; every release ended as it should.[/] {took} in all.")
+    _say_page(outcomes[-1], screen)
     return 0
 
 
@@ -225,6 +229,21 @@ def _table(outcomes: Sequence[Outcome], screen: Screen) -> None:
         )
     screen.console.print(table)
     screen.line()
+
+
+def _say_page(outcome: Outcome, screen: Screen) -> None:
+    """The one thing that the demo leaves behind, in the same place each time."""
+    if outcome.receipt is None:
+        return
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "turnout"
+    page = folder / "demo-receipt.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.write_text(render(outcome.receipt, time.time()), encoding="utf-8")
+    except OSError as error:
+        screen.line(f"The picture of {outcome.version.name} could not be written to {page}: {error.strerror}.")
+        return
+    screen.line(f"How {outcome.version.name} went, as a picture for your browser: {page.as_uri()}")
 
 
 def _say_where(made_scene: Scene, running: Running, made: Made, screen: Screen) -> None:
