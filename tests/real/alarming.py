@@ -98,16 +98,20 @@ class Shop:
 
     def deploy(self, name: str, greeting: str = GREETING, *words: str) -> tuple[int, str]:
         """A version that greets like this, by `turnout deploy`: (exit status, output)."""
+        self.pack(name, greeting)
+        done = self._turnout("deploy", "--image", f"hello:{name}", *words)
+        return done.returncode, done.stdout + done.stderr
+
+    def pack(self, name: str, greeting: str = GREETING) -> None:
+        """The image hello:name of a version that greets like this."""
         (self.scene.work_tree / "app.py").write_text(self._app.replace(GREETING, greeting))
         release = self.scene.work_tree / "release.json"
         release.write_text(f'{{"version": "{name}", "colour": "#57606a"}}\n')
-        home = ("--home", str(self.scene.home))
-        self._turnout("pack", ".", "--tag", f"hello:{name}", *home)
-        done = self._turnout("deploy", "--image", f"hello:{name}", *home, *words)
-        return done.returncode, done.stdout + done.stderr
+        packed = self._turnout("pack", ".", "--tag", f"hello:{name}")
+        assert packed.returncode == 0, packed.stderr
 
-    def _turnout(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "turnout", *words]
+    def _turnout(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "turnout", verb, "--home", str(self.scene.home), *words]
         return subprocess.run(
             command,
             cwd=self.scene.work_tree,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.real.alarming import Shop
+from tests.real.alarming import GREETING, Shop
 from tests.real.alarming import shop as opened
 from turnout.cli.demo.scene import load_on
 from turnout.names import resource_of
@@ -18,6 +19,9 @@ TARGET = {
     "ResourceId": "service/hello/hello",
     "ScalableDimension": "ecs:service:DesiredCount",
 }
+
+
+CANARY = ("--config", "CodeDeployDefault.ECSCanary10Percent15Minutes")
 
 
 def counts(shop: Shop) -> tuple[int, int]:
@@ -52,32 +56,31 @@ def track(shop: Shop, target: float) -> None:
     )
 
 
-def test_a_service_scales_out_deploys_and_scales_in_and_loses_nothing() -> None:
+def test_a_service_scales_out_in_the_middle_of_a_canary_and_in_afterwards_and_loses_nothing() -> None:
     """A minute takes a second: ten clients that rest 40 ms bring some 200 requests in it."""
-    with opened(speed=60) as shop:
+    with opened(speed=60) as shop, ThreadPoolExecutor() as pool:
         before, _ = counts(shop)
+        assert before < 4
         with load_on(shop.made, kept=8, fresh=2) as load:
-            shop.until(lambda: load.tally().requests > 50)
+            release = pool.submit(shop.deploy, "second", GREETING, *CANARY)
+            shop.until(lambda: "second" in load.tally().answers)
             track(shop, 20.0)
             shop.until(lambda: counts(shop)[0] == 4)
-            shop.until(lambda: counts(shop)[1] == 4)
-            assert before < 4
-            code, said = shop.deploy("second")
+            assert shop.deployments()[0]["status"] == "InProgress"
+            code, said = release.result()
             assert code == 0, said
-            assert counts(shop) == (4, 4), "green came with the count that blue had"
-            shop.until(lambda: load.tally().version == "second")
-            quiet = load.tally()
-        assert dict(quiet.failures) == {}
+            shop.until(lambda: counts(shop) == (4, 4))
+            assert load.tally().version == "second"
         assert dict(load.tally().failures) == {}
         with load_on(shop.made, kept=1, fresh=0) as load:
-            # A quarter of the load is left: the service follows it down, by the group that serves now.
+            # A tenth of the load is left: the service follows it down, by the group that serves now.
             shop.until(lambda: counts(shop)[0] <= 2, within_s=90)
-            shop.until(lambda: counts(shop)[1] <= 2, within_s=60)
+            shop.until(lambda: counts(shop)[1] <= 2)
         tally = load.tally()
         assert dict(tally.failures) == {}
         assert set(tally.answers) == {"second"}
-        out, *_ = reversed(activities(shop))
-        assert (out["StatusCode"], "AlarmHigh" in out["Cause"]) == ("Successful", True)
-        assert "AlarmLow" in activities(shop)[0]["Cause"]
-        for activity in reversed(activities(shop)):
+        done = activities(shop)
+        assert (done[-1]["StatusCode"], "AlarmHigh" in done[-1]["Cause"]) == ("Successful", True)
+        assert "AlarmLow" in done[0]["Cause"]
+        for activity in reversed(done):
             print(activity["Description"], activity["StatusCode"], activity["Cause"])

@@ -67,16 +67,17 @@ class Metrics:
         try:
             meters = await self._proxy.meters()
             if last is None:
-                self._begin(meters, now)
+                await self._begin(meters, now)
                 return
             await self._tell(meters, last, now, ends_period)
         except TurnoutError:
             return  # the proxy is being started again: the next look sees it all
 
-    def _begin(self, meters: Meters, now: float) -> None:
+    async def _begin(self, meters: Meters, now: float) -> None:
         """The first look of a home: what went before is nobody's."""
-        self._readings = {name: account(Reading(), m, meters.epoch, ())[0] for name, m in meters.groups.items()}
-        self._keep(meters, now, meters.position, self._readings)
+        readings = {name: account(Reading(), m, meters.epoch, ())[0] for name, m in meters.groups.items()}
+        await self._times(readings, [name for name, meter in meters.groups.items() if meter.completed])
+        self._keep(meters, now, meters.position, readings)
 
     async def _tell(self, meters: Meters, last: Mapping[str, Any], now: float, ends_period: bool) -> None:
         readings = self._load()
@@ -112,6 +113,8 @@ class Metrics:
         self._tell_failures(data, failed)
         self._tell_connections(data, meters, last, ends_period, now)
         self._hosts = hosts
+        if not (ends_period or changed or data.by_region or position != last["position"]):
+            return  # within a minute nothing is worth a commit but news
         self._keep(meters, now, position, changed)
         for region, found in data.by_region.items():
             await publish(self._aws, PRINCIPAL, NAMESPACE, region, found)
