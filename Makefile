@@ -2,7 +2,7 @@
 # make test   everything, and what it needs is installed first
 PYTHON ?= python3
 BIN    := .venv/bin
-CLIENTS := .cache/awscli/.ready .cache/node/.ready .cache/playwright/.ready
+CLIENTS := .cache/awscli/.ready .cache/ecs-deploy/.ready .cache/node/.ready .cache/playwright/.ready
 
 .PHONY: setup demo test test-fast check bench docs clean
 

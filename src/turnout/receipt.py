@@ -37,6 +37,7 @@ null.
     switch              null | {at, firstAnswerAt, ms, note}: from the commit of green's weight to its first answer
     drained             null | {colour, isProven, deadlineReached, reason, at, requests, inFlight, weightsVersion}
     alarms              [{name, at, reason}]: the alarms that stopped the deployment, and since when they are active
+    ignoresTargetHealth whether the group's tag turnout:target-health made the health of targets count for nothing
     longConnections     null | {policy, moved, left, cut}: client connections of the listener once traffic moved,
                         without and with a request in flight on the colour that was left; and what was cut at its end
     rollback            null | {deploymentId, triggeringDeploymentId, message}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,11 @@ def deployment(live: Live) -> str:
 @pytest.fixture(scope="module")
 def aws() -> str:
     return part("the AWS CLI", CACHE / "awscli" / "bin" / "aws")
+
+
+@pytest.fixture(scope="module")
+def ecs_deploy() -> str:
+    return part("ecs-deploy", CACHE / "ecs-deploy" / "bin" / "ecs")
 
 
 def ask(live: Live, *command: str) -> Any:
@@ -101,6 +108,92 @@ def test_aws_ecs_deploy_releases_a_task_definition_with_an_appspec(
     after = ecs.describe_services(cluster="hello", services=["hello"])["services"][0]
     primary = next(task_set for task_set in after["taskSets"] if task_set["status"] == "PRIMARY")
     assert primary["taskDefinition"] != service["taskSets"][0]["taskDefinition"]
+
+
+CHECK = 'python3 -c \'import os, urllib.request as u; u.urlopen("http://127.0.0.1:" + os.environ["PORT"])\''
+
+
+@pytest.fixture(scope="module")
+def rolling(live: Live, deployment: str) -> Iterator[str]:
+    """A service that is updated by rolling, whose one container is checked from inside; stable."""
+    ecs = live.clients("ecs")
+    service = ecs.describe_services(cluster="hello", services=["hello"])["services"][0]
+    primary = next(one for one in service["taskSets"] if one["status"] == "PRIMARY")
+    known = ecs.describe_task_definition(taskDefinition=primary["taskDefinition"])["taskDefinition"]
+    check = {"command": ["CMD-SHELL", CHECK], "interval": 5, "retries": 1, "startPeriod": 0}
+    container = {**known["containerDefinitions"][0], "name": "app", "healthCheck": check, "stopTimeout": 1}
+    ecs.register_task_definition(family="rolling", networkMode="bridge", containerDefinitions=[container])
+    ecs.create_service(
+        cluster="hello",
+        serviceName="rolling",
+        taskDefinition="rolling",
+        desiredCount=1,
+        deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": False}},
+    )
+    settled(live, "rolling")  # the waiter services-stable does not ask for the health of a first deployment
+    yield "rolling"
+    ecs.delete_service(cluster="hello", service="rolling", force=True)
+    ecs.get_waiter("services_inactive").wait(cluster="hello", services=["rolling"], WaiterConfig={"Delay": 1})
+
+
+def settled(live: Live, service: str) -> dict[str, Any]:
+    """The primary deployment, once it is complete or has failed."""
+    deadline = time.monotonic() + 60
+    while True:
+        (found,) = live.clients("ecs").describe_services(cluster="hello", services=[service])["services"]
+        primary = dict(found["deployments"][0])
+        if primary["rolloutState"] != "IN_PROGRESS":
+            return primary
+        assert time.monotonic() < deadline, primary
+        time.sleep(0.2)
+
+
+def tasks_of(live: Live, service: str) -> list[dict[str, Any]]:
+    ecs = live.clients("ecs")
+    arns = ecs.list_tasks(cluster="hello", serviceName=service)["taskArns"]
+    return list(ecs.describe_tasks(cluster="hello", tasks=arns)["tasks"])
+
+
+def test_the_service_is_stable_because_its_container_is_healthy(live: Live, rolling: str) -> None:
+    (task,) = tasks_of(live, rolling)
+    assert (task["healthStatus"], task["containers"][0]["healthStatus"]) == ("HEALTHY", "HEALTHY")
+
+
+def test_ecs_deploy_waits_for_a_rolling_update(live: Live, ecs_deploy: str, rolling: str) -> None:
+    done = live.run(ecs_deploy, "deploy", "hello", rolling, "-e", "app", "WHO", "me")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Deployment successful" in done.stdout
+    (task,) = tasks_of(live, rolling)
+    definition = live.clients("ecs").describe_task_definition(taskDefinition=task["taskDefinitionArn"])
+    assert task["healthStatus"] == "HEALTHY"
+    assert {"name": "WHO", "value": "me"} in definition["taskDefinition"]["containerDefinitions"][0]["environment"]
+
+
+def test_ecs_deploy_fails_when_containers_are_never_healthy_and_rolls_back(
+    live: Live, aws: str, ecs_deploy: str, rolling: str
+) -> None:
+    (before,) = tasks_of(live, rolling)
+    sick = ("-h", "app", "echo not today; exit 3", "5", "2", "1", "0")
+    done = live.run(ecs_deploy, "deploy", "hello", rolling, *sick, "--no-deregister")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Deployment failed" in done.stderr
+    assert settled(live, rolling)["rolloutState"] == "FAILED"
+    assert "ECS deployment circuit breaker: tasks failed to start." in settled(live, rolling)["rolloutStateReason"]
+    ecs = live.clients("ecs")
+    stopped = ecs.list_tasks(cluster="hello", serviceName=rolling, desiredStatus="STOPPED")["taskArns"]
+    reasons = [
+        (task["stoppedReason"], task["containers"][0].get("reason"))
+        for task in ecs.describe_tasks(cluster="hello", tasks=stopped)["tasks"]
+    ]
+    assert ("Task failed container health checks", "Health check failed: exit code 3: not today") in reasons
+    assert before["taskArn"] in {task["taskArn"] for task in tasks_of(live, rolling)}
+    (newest, *_) = ecs.list_service_deployments(cluster="hello", service=rolling)["serviceDeployments"]
+    assert newest["status"] == "STOPPED"
+    former = before["taskDefinitionArn"].rsplit("/", 1)[1]
+    done = live.run(ecs_deploy, "deploy", "hello", rolling, "--task", former, "--no-deregister")
+    assert done.returncode == 0, done.stdout + done.stderr
+    waited = live.run(aws, "ecs", "wait", "services-stable", "--cluster", "hello", "--services", rolling)
+    assert waited.returncode == 0, waited.stderr
 
 
 def test_the_javascript_sdk_sees_what_botocore_sees(live: Live, deployment: str) -> None:

@@ -47,8 +47,9 @@ class Shop:
             for n, zone in enumerate("ab")
         ]
         balancer = self.elb.create_load_balancer(Name="shop", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-        self.blue, self.green = (self._group(name, vpc) for name in ("blue", "green"))
-        self.rule, self.test_rule = (self._listen(balancer, port) for port in (80, 8080))
+        self.vpc, self.balancer = vpc, balancer
+        self.blue, self.green = (self.group(name) for name in ("blue", "green"))
+        self.rule, self.test_rule = (self.listen(port, self.blue) for port in (80, 8080))
         self.ecs.create_cluster(clusterName="shop")
 
     def connect(self) -> None:
@@ -63,26 +64,30 @@ class Shop:
     def elb(self) -> Any:
         return self.world.boto("elbv2")
 
-    def _group(self, name: str, vpc: str) -> str:
-        made = self.elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="instance")
+    def group(self, name: str) -> str:
+        """A target group."""
+        asked = {"Protocol": "HTTP", "Port": 80, "VpcId": self.vpc, "TargetType": "instance"}
+        made = self.elb.create_target_group(Name=name, **asked)
         arn = str(made["TargetGroups"][0]["TargetGroupArn"])
         delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "10"}]
         self.elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
         return arn
 
-    def _listen(self, balancer: str, port: int) -> str:
-        actions = [{"Type": "forward", "TargetGroupArn": self.blue}]
+    def listen(self, port: int, group_arn: str) -> str:
+        """The default rule of a new listener."""
+        actions = [{"Type": "forward", "TargetGroupArn": group_arn}]
         listener = self.elb.create_listener(
-            LoadBalancerArn=balancer, Protocol="HTTP", Port=port, DefaultActions=actions
+            LoadBalancerArn=self.balancer, Protocol="HTTP", Port=port, DefaultActions=actions
         )["Listeners"][0]["ListenerArn"]
         return str(self.elb.describe_rules(ListenerArn=listener)["Rules"][0]["RuleArn"])
 
-    def register(self, image: str = "shop:1") -> str:
+    def register(self, image: str = "shop:1", **more: Any) -> str:
         container = {
             "name": "app",
             "image": image,
             "memory": 64,
             "portMappings": [{"containerPort": 80, "hostPort": 0}],
+            **more,
         }
         made = self.ecs.register_task_definition(family="web", containerDefinitions=[container])
         return str(made["taskDefinition"]["taskDefinitionArn"])
@@ -104,7 +109,9 @@ class Shop:
             }
         ]
 
-    def create(self, strategy: str = "BLUE_GREEN", **configuration: Any) -> None:
+    def create(
+        self, strategy: str = "BLUE_GREEN", balancers: list[dict[str, Any]] | None = None, **configuration: Any
+    ) -> None:
         """The service, stable."""
         bake = {"bakeTimeInMinutes": 5} if strategy == "BLUE_GREEN" else {}
         self.ecs.create_service(
@@ -112,14 +119,14 @@ class Shop:
             serviceName="web",
             taskDefinition=self.register(),
             desiredCount=2,
-            loadBalancers=self.balancers(),
+            loadBalancers=self.balancers() if balancers is None else balancers,
             deploymentConfiguration={"strategy": strategy, **bake, **configuration},
         )
         self.world.tick(1)
 
-    def deploy(self, image: str = "shop:2", **more: Any) -> str:
-        """A new revision; the ARN of its service deployment."""
-        self.ecs.update_service(**WEB, taskDefinition=self.register(image), **more)
+    def deploy(self, image: str = "shop:2", container: dict[str, Any] | None = None, **more: Any) -> str:
+        """A new revision; the ARN of its service deployment. `container`: further members of its container."""
+        self.ecs.update_service(**WEB, taskDefinition=self.register(image, **(container or {})), **more)
         return str(self.ecs.list_service_deployments(**WEB)["serviceDeployments"][0]["serviceDeploymentArn"])
 
     def told(self, arn: str) -> dict[str, Any]:

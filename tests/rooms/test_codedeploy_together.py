@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import World
 from tests.rooms.deploying import ROLE, content
 from turnout.loadbalancer.proxy import group_name
+from turnout.runtimes import Ran
 
 APPSPEC = """\
 version: 0.0
@@ -74,8 +76,14 @@ class Stack:
         arn: str = created["Listeners"][0]["ListenerArn"]
         return arn
 
-    def define(self, version: str) -> str:
-        container = {"name": "app", "image": f"app:{version}", "memory": 64, "portMappings": [{"containerPort": 80}]}
+    def define(self, version: str, **more: Any) -> str:
+        container = {
+            "name": "app",
+            "image": f"app:{version}",
+            "memory": 64,
+            "portMappings": [{"containerPort": 80}],
+            **more,
+        }
         registered = self.ecs.register_task_definition(family="web", containerDefinitions=[container])
         arn: str = registered["taskDefinition"]["taskDefinitionArn"]
         return arn
@@ -98,10 +106,10 @@ class Stack:
             autoRollbackConfiguration={"enabled": True, "events": ["DEPLOYMENT_FAILURE"]},
         )
 
-    def deploy(self, version: str) -> str:
-        revision = content(APPSPEC.format(self.define(version)))
+    def deploy(self, version: str, config: str = "CodeDeployDefault.ECSAllAtOnce", **more: Any) -> str:
+        revision = content(APPSPEC.format(self.define(version, **more)))
         created = self.codedeploy.create_deployment(
-            applicationName="shop", deploymentGroupName="live", revision=revision
+            applicationName="shop", deploymentGroupName="live", revision=revision, deploymentConfigName=config
         )
         deployment_id: str = created["deploymentId"]
         return deployment_id
@@ -171,6 +179,65 @@ def test_a_release_whose_health_checks_fail_is_rolled_back_within_its_threshold(
     assert info["status"] == "Failed"
     assert "health check" in info["errorInformation"]["message"].lower()
     assert info["completeTime"].timestamp() - info["createTime"].timestamp() < 30
+
+
+def test_a_release_whose_container_is_unhealthy_fails_with_what_the_check_said_and_the_last_lines(
+    stack: Stack, world: World
+) -> None:
+    resolved = world.run(world.runtime.resolve("app:sick", "us-east-1"))
+    world.runtime.ran[resolved] = Ran(1, "connection refused")
+    check = {"command": ["CMD", "curl", "-f", "http://localhost/"], "interval": 5, "retries": 2}
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/web", "awslogs-create-group": "true"}}
+    bad = stack.deploy("sick", healthCheck=check, logConfiguration=log)
+    world.tick(4)
+    for name, container in world.runtime.containers.items():
+        if container.workload.image == resolved:
+            world.runtime.say(name, "no database")
+    world.run(world.engine.ecs.output.collect())
+    world.tick(20)
+    info = stack.info(bad)
+    assert info["status"] == "Failed"
+    assert info["errorInformation"]["code"] == "HEALTH_CONSTRAINTS"
+    assert "container app: Health check failed: exit code 1: connection refused" in info["errorInformation"]["message"]
+    assert info["errorInformation"]["message"].endswith("Its last output:\n  no database")
+    assert info["completeTime"].timestamp() - info["createTime"].timestamp() <= 15
+    assert stack.weights() == {"a": 100, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("config", "is_tagged", "status"),
+    [
+        ("CodeDeployDefault.ECSAllAtOnce", True, "Succeeded"),
+        ("CodeDeployDefault.ECSAllAtOnce", False, "Failed"),
+        ("CodeDeployDefault.ECSCanary10Percent5Minutes", True, "Failed"),
+    ],
+)
+def test_awss_laxness_is_had_for_a_tag_only_and_only_where_aws_is_lax(
+    stack: Stack, world: World, config: str, is_tagged: bool, status: str
+) -> None:
+    pair = {"targetGroups": [{"name": "a"}, {"name": "b"}], "prodTrafficRoute": {"listenerArns": [stack.listener]}}
+    named = {"applicationName": "shop", "currentDeploymentGroupName": "live"}
+    stack.codedeploy.update_deployment_group(**named, loadBalancerInfo={"targetGroupPairInfoList": [pair]})
+    if is_tagged:
+        arn = "arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:shop/live"
+        tags = [{"Key": "turnout:target-health", "Value": "ignore"}]
+        stack.codedeploy.tag_resource(ResourceArn=arn, Tags=tags)
+    failing = ("unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [500]")
+    world.proxy.health[group_name(stack.groups["b"])] = failing
+    deployment_id = stack.deploy("2", config)
+    world.tick(120)
+    assert stack.info(deployment_id)["status"] == status
+    assert stack.weights()["b"] == (100 if status == "Succeeded" else 0)
+    receipt = world.engine.receipts.find("us-east-1", deployment_id)
+    assert receipt["ignoresTargetHealth"] is (status == "Succeeded")
+
+
+def test_a_tag_that_says_nothing_known_is_refused(stack: Stack) -> None:
+    tags = [{"Key": "turnout:target-health", "Value": "maybe"}]
+    for name in ("deploymentgroup:shop/live", "application:shop"):
+        arn = f"arn:aws:codedeploy:us-east-1:000000000000:{name}"
+        with pytest.raises(ClientError, match="is wait or ignore, not 'maybe'"):
+            stack.codedeploy.tag_resource(ResourceArn=arn, Tags=tags)
 
 
 def test_a_restart_in_the_middle_changes_nothing(stack: Stack, world: World) -> None:

@@ -17,6 +17,7 @@ from turnout.codedeploy.lifecycle import READY_WAIT, TERMINATE_BLUE, TERMINATE_G
 from turnout.codedeploy.records import Document, Records, check_batch, deployment, page
 from turnout.codedeploy.revisions import remember_use
 from turnout.codedeploy.starting import KIND, History, Starting
+from turnout.codedeploy.tags import ignores_target_health
 from turnout.errors import AwsError
 from turnout.runs import Exclusive, Run, Runs, Status, Step
 
@@ -62,6 +63,7 @@ class Deployments:
         spec = self._freeze(call, application, group, config, revision, {**asdict(appspec), **task_definition}) | {
             "alarms": [alarm["name"] for alarm in alarms["alarms"]] if alarms["enabled"] else [],
             "ignores_poll_alarm_failure": alarms["ignorePollAlarmFailure"],
+            "ignores_target_health": ignores_target_health(group, config),
         }
         with self._records.store.transaction() as tx:
             if (caused := self._runs.caused_by(cause)) is not None:

@@ -15,6 +15,7 @@ from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.records import Document, Records, check_batch, group_key, page, without_tags
 from turnout.codedeploy.routes import routes_with
 from turnout.codedeploy.starting import KIND, History
+from turnout.codedeploy.tags import check_tags
 from turnout.errors import AwsError, StepFailed
 from turnout.names import new_uuid
 from turnout.runs import Runs
@@ -44,6 +45,7 @@ class Groups:
         application = self._records.application(call.region, call["applicationName"])
         name = call["deploymentGroupName"]
         group = checked(call.input)
+        check_tags(call.get("tags", []), of_group=True)
         self._check_new(call.region, application, name)
         group |= {"deploymentGroupName": name, "deploymentGroupId": new_uuid(), "computePlatform": "ECS"}
         await self._check_world(call.region, group, is_new_route=True)

@@ -1,8 +1,8 @@
 """Whether the replacement task set is healthy, may become it, or never will. Pure.
 
 AWS waits 60 minutes for a task set that crashes in a loop, and lets an unhealthy one through where it does not see its
-health. Here a deployment fails as soon as it is certain (design.md, "never healthy"): after three failed starts, or
-`unhealthy_threshold` failed checks after the grace period.
+health. Here a deployment fails as soon as it is certain (design.md, "never healthy"): after three failed starts,
+`unhealthy_threshold` failed checks of a target, or an UNHEALTHY container, after the grace period.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Sight:
     target_group: Document
     grace_s: float
     now: float
+    ignores_targets: bool = False
+    """AWS's laxness, asked for by a tag of the deployment group: that the tasks run is enough."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,21 @@ def verdict(sight: Sight) -> Never | str | None:
         return never
     desired = max(sight.desired, int(sight.task_set.get("computedDesiredCount", 0)))
     running = int(sight.task_set.get("runningCount", 0))
+    if sight.ignores_targets:
+        is_up = running >= desired and not sight.task_set.get("pendingCount")
+        return None if is_up else f"{_counted(running, desired)}; the health of targets is not asked for"
     states = [str(target["TargetHealth"]["State"]) for target in sight.targets]
     healthy = states.count("healthy")
     is_steady = sight.task_set.get("stabilityStatus") == "STEADY_STATE"
     if is_steady and running >= desired and healthy >= desired:
         return None
     seen = ", ".join(sorted(_describe(target) for target in sight.targets if _is_waited_for(target)))
-    return f"{running} of {desired} tasks running, {healthy} of {desired} targets healthy" + (f" ({seen})" * bool(seen))
+    return f"{_counted(running, desired)}, {healthy} of {desired} targets healthy" + (f" ({seen})" * bool(seen))
+
+
+def _counted(running: int, desired: int) -> str:
+    """ECS starts the replacement of an unhealthy task before it stops that: there may be more than are wanted."""
+    return f"{running} tasks running for {desired}" if running > desired else f"{running} of {desired} tasks running"
 
 
 def unhealthy_among(targets: Sequence[Document]) -> str | None:
@@ -80,8 +90,23 @@ def _never(sight: Sight) -> Never | None:
     if len(failed) >= MOST_FAILED_STARTS:
         return Never(f"{len(failed)} tasks failed to start; the last: {reason_of(failed[-1])}", failed[-1])
     checked = [task for task in stopped if "health check" in str(task.get("stoppedReason", "")).lower()]
+    if sight.ignores_targets:
+        checked = [task for task in checked if "container health checks" in task["stoppedReason"]]
     if checked:
         return Never(reason_of(checked[-1]), checked[-1])
+    for task in sight.running:
+        since = float(task.get("startedAt") or task.get("createdAt") or sight.now)
+        if task.get("healthStatus") == "UNHEALTHY" and sight.now - since >= sight.grace_s:
+            return Never(f"a task fails its container health checks: {_failed_check(task)}", task)
+    return None if sight.ignores_targets else _never_in_service(sight)
+
+
+def _failed_check(task: Document) -> str:
+    sick = [container for container in task.get("containers", ()) if container.get("healthStatus") == "UNHEALTHY"]
+    return "; ".join(f"container {container['name']}: {container.get('reason', 'UNHEALTHY')}" for container in sick)
+
+
+def _never_in_service(sight: Sight) -> Never | None:
     threshold = int(sight.target_group.get("UnhealthyThresholdCount", 2))
     patience_s = sight.grace_s + threshold * float(sight.target_group.get("HealthCheckIntervalSeconds", 30))
     for target in sight.targets:

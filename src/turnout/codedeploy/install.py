@@ -125,6 +125,7 @@ class Install:
                 target_group=groups[green["target_group"]],
                 grace_s=float(service.get("healthCheckGracePeriodSeconds") or 0),
                 now=reach.clock.now(),
+                ignores_targets=bool(spec.get("ignores_target_health")),
             )
         )
         if (unhealthy := unhealthy_among(health["TargetHealthDescriptions"])) is not None:

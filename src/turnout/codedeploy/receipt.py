@@ -47,6 +47,7 @@ def build(
         "drained": (drained := facts.get("drained")) and drained_of(drained),
         "alarms": facts.get("alarmed", []),
         "longConnections": facts.get("long_connections"),
+        "ignoresTargetHealth": bool(spec.get("ignores_target_health")),
         "rollback": _rollback(run),
     }
 

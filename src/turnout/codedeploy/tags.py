@@ -1,19 +1,50 @@
-"""Tags of applications and deployment groups, by ARN."""
+"""Tags of applications and deployment groups, by ARN.
+
+One of a deployment group means something here, and nothing on AWS: `turnout:target-health` = `ignore` asks for AWS's
+laxness. There an all-at-once deployment without a test listener does not wait for the health of its targets,
+because their group is behind no listener yet, and succeeds with tasks that answer nothing but errors.
+https://docs.aws.amazon.com/codedeploy/latest/userguide/troubleshooting-ecs.html
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from turnout.aws import Answer, Call
+from turnout.codedeploy.group_rules import pair_of
 from turnout.codedeploy.records import Document, Records
 from turnout.errors import AwsError
 from turnout.names import is_arn, resource_of
+
+TARGET_HEALTH_TAG = "turnout:target-health"
+TARGET_HEALTH = ("wait", "ignore")
+
+
+def check_tags(tags: Sequence[Document], *, of_group: bool) -> None:
+    """Raise InvalidTagsToAddException."""
+    for tag in tags:
+        if "Key" not in tag:
+            raise AwsError("InvalidTagsToAddException", "Each of Tags must have a Key.")
+        if tag["Key"] == TARGET_HEALTH_TAG and (not of_group or tag.get("Value") not in TARGET_HEALTH):
+            raise AwsError(
+                "InvalidTagsToAddException",
+                f"The tag {TARGET_HEALTH_TAG} belongs to a deployment group, and is {' or '.join(TARGET_HEALTH)}, not"
+                f" {tag.get('Value')!r}.",
+            )
+
+
+def ignores_target_health(group: Document, config: Document) -> bool:
+    """Whether a deployment of a group goes on without healthy targets, as AWS's would. Pure."""
+    is_asked = any(tag["Key"] == TARGET_HEALTH_TAG and tag.get("Value") == "ignore" for tag in group["tags"])
+    has_test = bool(pair_of(group).get("testTrafficRoute"))
+    return is_asked and not has_test and config["trafficRoutingConfig"]["type"] == "AllAtOnce"
 
 
 class Tags:
     _records: Records
 
     def tag_resource(self, call: Call) -> Answer:
-        if any("Key" not in tag for tag in call["Tags"]):
-            raise AwsError("InvalidTagsToAddException", "Each of Tags must have a Key.")
+        check_tags(call["Tags"], of_group=_names(call["ResourceArn"])[1] is not None)
         tags = {tag["Key"]: tag for tag in self._tagged(call)["tags"]}
         tags |= {tag["Key"]: tag for tag in call["Tags"]}
         self._set_tags(call, list(tags.values()))

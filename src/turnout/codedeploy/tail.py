@@ -12,14 +12,14 @@ LINES = 10
 
 
 async def log_tail(aws: Aws, region: str, task: Mapping[str, Any]) -> list[str]:
-    """The last lines of the container that ended, or of the first that has an awslogs stream; empty if none has."""
+    """The last lines of the container that failed, or of the first that has an awslogs stream; empty if none has."""
     try:
         answer = await aws.call("ecs", "DescribeTaskDefinition", region, taskDefinition=task["taskDefinitionArn"])
         settings = {
             c["name"]: c.get("logConfiguration") or {} for c in answer["taskDefinition"]["containerDefinitions"]
         }
         task_id = str(task["taskArn"]).rsplit("/", 1)[-1]
-        ended = sorted(task.get("containers", []), key=lambda container: container.get("exitCode") in (None, 0))
+        ended = sorted(task.get("containers", []), key=_innocence)
         for container in ended:
             options = settings.get(container["name"], {}).get("options", {})
             if "awslogs-group" not in options:
@@ -38,3 +38,8 @@ async def log_tail(aws: Aws, region: str, task: Mapping[str, Any]) -> list[str]:
     except AwsError:  # the reason stands without its lines: the group or the stream may never have been made
         return []
     return []
+
+
+def _innocence(container: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Sorts the one that failed before the one that fails its checks, and both before the others. Pure."""
+    return container.get("exitCode") in (None, 0), container.get("healthStatus") != "UNHEALTHY"

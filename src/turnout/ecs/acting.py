@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from turnout.ecs.checks import UNHEALTHY
 from turnout.ecs.definition_rows import parsed
-from turnout.ecs.failures import count_failure
+from turnout.ecs.failures import count_failure, sickness_of
 from turnout.ecs.launch import spec_of_set, start_task, tags_for
 from turnout.ecs.room import Room
 from turnout.ecs.scheduling import Decision, Figures
@@ -84,26 +83,21 @@ class Acting:
 
     def _stop_unhealthy(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:
         for task in tasks:
-            said, reason = self._seen_unhealthy(service, one, task)
-            self._room.say(tx, service, said)
+            reason, why = sickness_of(task) or ("Task failed health checks", "")
+            self._room.say(tx, service, self._seen_unhealthy(service, one, task, why))
             count_failure(self._room, tx, service, task)
             self._stop(tx, task, reason)
         self._tell_stopped(tx, service, one, tasks)
 
-    def _seen_unhealthy(self, service: Service, one: TaskSet, task: Task) -> tuple[str, str]:
-        """(the event, the stoppedReason) of a task that fails its checks: a container's before the balancer's."""
-        for name, known in task.containers.items():
-            if known.get("isEssential") and known["check"]["status"] == UNHEALTHY:
-                why = f"(container {name}, {known['check'].get('output')})"
-                said = f"{_of_set(service, one)}) (task {task.id}) failed container health checks. {why}"
-                return said, "Task failed container health checks"
-        group, seen_as = next((group, seen) for group, seen in task.health.items() if seen.get("state") == "unhealthy")
+    def _seen_unhealthy(self, service: Service, one: TaskSet, task: Task, why: str) -> str:
+        """The event."""
+        if task.fails_checks:
+            return f"{_of_set(service, one)}) (task {task.id}) failed container health checks. {why}"
+        group = next(group for group, seen in task.health.items() if seen.get("state") == "unhealthy")
         instance = self._room.machine()["ec2InstanceId"]
         port = next((port[1] for known in task.containers.values() for port in known.get("ports", ())), 0)
         return (
-            f"{_of_set(service, one)}) (instance {instance}) (port {port}) is unhealthy in (target-group {group})"
-            f" due to (reason {seen_as.get('description') or 'Health checks failed'})",
-            f"Task failed ELB health checks in (target-group {group})",
+            f"{_of_set(service, one)}) (instance {instance}) (port {port}) is unhealthy in (target-group {group}) {why}"
         )
 
     def _stop_surplus(self, tx: Transaction, service: Service, one: TaskSet, tasks: Sequence[Task]) -> None:

@@ -30,6 +30,7 @@ from turnout.ecs.deployment_steps import (
     is_rolling,
     weights_at,
 )
+from turnout.ecs.failures import sickness_of
 from turnout.ecs.room import Room
 from turnout.ecs.service_rows import Service, TaskSet
 from turnout.errors import StepFailed, TurnoutError
@@ -162,7 +163,11 @@ class DeploymentPlan(Stages):
 
     def _check_health(self, run: Run, service: Service, green: TaskSet) -> None:
         """Raise if it is certain that green does not become healthy, or the circuit breaker has had enough."""
-        reasons = [_reason(self._room, task.run_id) for task in self._room.tasks.of_set(green.id) if not task.counts]
+        ignored_from = self._room.clock.now() - float(service.body.get("healthCheckGracePeriodSeconds", 0))
+        tasks = self._room.tasks.of_set(green.id)
+        reasons = [_reason(self._room, task.run_id) for task in tasks if not task.counts]
+        running = [task for task in tasks if task.counts and (task.running_at or task.created_at) <= ignored_from]
+        reasons += [" ".join(sickness) for task in running if (sickness := sickness_of(task)) is not None]
         never = never_healthy(run.spec["configuration"], service.desired, green, reasons)
         if never is not None:
             raise StepFailed(UNHEALTHY, never)

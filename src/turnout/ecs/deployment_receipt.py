@@ -99,6 +99,7 @@ class DeploymentReceipts:
             "drained": _drained(run, back),
             "alarms": _alarms(run),
             "longConnections": None,
+            "ignoresTargetHealth": False,
             "rollback": back
             and {"deploymentId": None, "triggeringDeploymentId": None, "message": f"Rolled back: {run.message}"},
         }

@@ -1,7 +1,8 @@
-"""Tasks that died by themselves: counted for the backoff, and told to people."""
+"""Tasks that died by themselves, or fail their checks: counted for the backoff, and told to people."""
 
 from __future__ import annotations
 
+from turnout.ecs.checks import UNHEALTHY
 from turnout.ecs.room import Room
 from turnout.ecs.scheduling import backoff_s, failures_after
 from turnout.ecs.service_rows import Service
@@ -39,3 +40,15 @@ def count_failure(room: Room, tx: Transaction, service: Service, task: Task) -> 
         )
         detail = {"eventType": "WARN", "eventName": "SERVICE_TASK_START_IMPAIRED"}
         room.announce(tx, service.region, "ECS Service Action", (service.arn,), detail)
+
+
+def sickness_of(task: Task) -> tuple[str, str] | None:
+    """(the stoppedReason, what was seen) of a task that fails health checks: a container's before the balancer's."""
+    for name, known in task.containers.items():
+        if known.get("isEssential") and known["check"]["status"] == UNHEALTHY:
+            return "Task failed container health checks", f"(container {name}, {known['check'].get('output')})"
+    for group, seen in task.health.items():
+        if seen.get("state") == "unhealthy":
+            why = f"due to (reason {seen.get('description') or 'Health checks failed'})"
+            return f"Task failed ELB health checks in (target-group {group})", why
+    return None
