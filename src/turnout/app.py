@@ -115,7 +115,7 @@ class Engine:
         self.measures = (self.loadbalancer.metrics, self.ecs.metrics)
         self.runner = Runner(self.runs, [plan for room in acting for plan in room.plans], clock)
         models = OwnedModels(room.SERVICE for room in (*owned, *shared))
-        pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health}
+        pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health, "ports": self._port}
         self.gateway = Gateway(self.aws, models, self.others, config, GitHttp(self.codecommit), pages)
 
     async def start(self) -> None:
@@ -161,6 +161,11 @@ class Engine:
         if not is_arn(listener_arn):
             return None
         return self.loadbalancer.traffic.weights_since(listener_arn.split(":")[3], listener_arn, 0.0)
+
+    def _port(self, rest: str) -> dict[str, Any] | None:
+        """Why a listener on a port could not answer; null if it can, or does."""
+        is_port = rest.isascii() and rest.isdigit() and 0 < int(rest) < 65536
+        return {"port": int(rest), "taken": self.proxy.taken(int(rest))} if is_port else None
 
     def _health(self, rest: str) -> dict[str, Any]:
         return {

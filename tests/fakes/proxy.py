@@ -78,6 +78,9 @@ class FakeProxy:
     def bound(self, port: int) -> Bound:
         return Bound(18000 + port if port < 1024 else port, self.errors.get(port))
 
+    def taken(self, port: int) -> str | None:
+        return self.errors.get(port)
+
     async def in_force(self, ports: Collection[int]) -> tuple[bool, str]:
         return True, "fake"
 

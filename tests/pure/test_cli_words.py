@@ -16,6 +16,7 @@ from rich.console import Console
 from turnout.app import serve
 from turnout.cli.follow import deployment_of, stages_of
 from turnout.cli.git import ANYBODY, ensure_remote, git
+from turnout.cli.history import table
 from turnout.cli.logs import label
 from turnout.cli.receipt_words import drained, reasons, switch_s, waits_for
 from turnout.cli.releases import Action, Release, actions_of, release_of
@@ -223,6 +224,45 @@ def test_only_the_execution_that_comes_with_the_pipeline_means_that_nothing_was_
     failed = Release("hello", "x", "Failed", None, None, "CreatePipeline", 1.0, 2.0)
     assert "nothing has been pushed yet" in told(failed)
     assert "nothing has been pushed yet" not in told(replace(failed, trigger="StartPipelineExecution"))
+
+
+def two_applications() -> View:
+    made = view("b", "b")
+    service = replace(made.services[0], cluster="shop", name="a-much-longer-name")
+    service = replace(service, sides=(Side("a-much-longer-name-green", 100, {"healthy": 1}, "PRIMARY"),))
+    pipeline = replace(made.pipelines[0], name="shop", service="shop/a-much-longer-name")
+    return View((*made.services, service), (*made.pipelines, pipeline, Pipeline("lonely", None, None, None)))
+
+
+def test_every_release_is_told_below_the_service_that_it_is_of() -> None:
+    screen = Console(width=200, record=True, file=StringIO())
+    screen.print(page(two_applications()))
+    lines = screen.export_text().splitlines()
+    starts = [number for number, line in enumerate(lines) if line and not line.startswith(" ")]
+    assert [lines[start].split()[0] for start in starts] == ["hello", "a-much-longer-name", "lonely"]
+    for start in starts:
+        assert any(line.startswith("  release") for line in lines[start : start + 6])
+    assert any("a-much-longer-name-green  100 %" in line for line in lines)
+
+
+def test_status_can_be_asked_of_one_service_or_one_pipeline() -> None:
+    both = two_applications()
+    assert [service.name for service in both.of("hello").services] == ["hello"]
+    by_pipeline = both.of("shop")
+    assert [service.key for service in by_pipeline.services] == ["shop/a-much-longer-name"]
+    assert [pipeline.name for pipeline in by_pipeline.pipelines] == ["shop"]
+    assert both.of("shop/a-much-longer-name") == by_pipeline
+    assert both.of("nobody") == View((), ())
+
+
+def test_the_execution_that_comes_with_a_pipeline_is_no_failed_release() -> None:
+    first = Release("hello", "x", "Failed", None, None, "CreatePipeline", 1.0, 2.0)
+    screen = Console(width=200, record=True, file=StringIO())
+    screen.print(table("hello", [first]))
+    text = screen.export_text()
+    assert "Failed" not in text
+    assert "the pipeline was created, before anything had been pushed" in text
+    assert "Failed" not in plain(View((), (Pipeline("hello", first, None, None),)))
 
 
 def test_a_service_that_was_rolled_back_is_not_live_although_the_rollback_succeeded() -> None:

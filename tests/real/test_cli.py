@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.real.conftest import Live
+from turnout.cli.clients import Clients
 from turnout.cli.demo.versions import Version
+from turnout.cli.up import start_detached, stop
+from turnout.config import Config
 
 pytestmark = pytest.mark.real
 
@@ -96,6 +101,42 @@ def test_bootstrap_can_be_repeated_and_changes_nothing(live: Live, turnout: Turn
     assert done.returncode == 0, done.stderr
     assert "created" not in done.stdout
     assert done.stdout.count("unchanged") == 20
+
+
+def test_bootstrap_creates_nothing_if_it_could_not_finish(live: Live, turnout: Turnout, tmp_path: Path) -> None:
+    folder = tmp_path / "unready"
+    shutil.copytree(live.scene.work_tree, folder, ignore=shutil.ignore_patterns(".git", "Procfile"))
+    done = turnout("bootstrap", str(folder))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "how does unready start?" in done.stderr
+    repositories = live.clients("ecr").describe_repositories()["repositories"]
+    assert "unready" not in [repository["repositoryName"] for repository in repositories]
+
+
+def test_a_port_that_somebody_holds_is_told_before_anything_is_created(
+    live: Live, turnout: Turnout, tmp_path: Path
+) -> None:
+    """The engine of these tests binds to free ports: one that does not is asked here."""
+    home = tmp_path / "home"
+    running = start_detached(Config(home=home, port=0))
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as holder:
+            port = holder.getsockname()[1]
+            words = ("bootstrap", str(live.scene.work_tree), "--name", "other", "--port", str(port), "--no-remote")
+            done = live.run(sys.executable, "-m", "turnout", *words, "--home", str(home))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"the production listener: port {port}, where" in done.stderr
+        assert "Another port: --port." in done.stderr
+        assert Clients(running)("ecr").describe_repositories()["repositories"] == []
+    finally:
+        stop(running)
+
+
+def test_status_of_a_name_is_of_that_name_alone(turnout: Turnout, commit: str) -> None:
+    assert turnout("status", "hello", "--json").stdout == turnout("status", "--json").stdout
+    nobody = turnout("status", "nobody")
+    assert nobody.returncode == 2
+    assert "no service and no pipeline is called nobody: there are hello." in nobody.stderr
 
 
 def test_packing_the_same_folder_twice_makes_the_same_image(turnout: Turnout, live: Live, tmp_path: Path) -> None:

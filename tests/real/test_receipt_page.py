@@ -85,4 +85,4 @@ def test_the_page_of_a_release_shows_what_was_measured(live: Live, tmp_path: Pat
     (seen,) = browse(path)
     check(seen, path)
     assert seen["drawn"]["light"]["green"][1] > 200
-    assert "tasks" in seen["tip"], "there was a sample in the middle"
+    assert "requests" in seen["tip"], "there was a sample in the middle"

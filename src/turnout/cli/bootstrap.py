@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from turnout.cli.clients import Clients
-from turnout.cli.files import Application, read_application
+from turnout.cli.files import Application, read_application, start_command
 from turnout.cli.git import ensure_remote, is_repository
 from turnout.cli.names import StackNames, names_for
 from turnout.cli.options import Home, Region
@@ -53,7 +53,7 @@ def bootstrap(
     remote: Annotated[bool, typer.Option(help=f"Add the git remote `{REMOTE}`.")] = True,
 ) -> None:
     """Create the stack for an application: from its repository to its load balancer. Safe to repeat."""
-    folder = folder.absolute()
+    folder = folder.resolve()
     application = read_application(folder)
     if port == test_port:
         raise SetupError(f"--port and --test-port are both {port}: the two listeners need a port each.")
@@ -84,9 +84,15 @@ def build(
     *,
     command: str | None = None,
 ) -> Made:
-    """Ensure every part in the order in which they need each other, and wait until the service serves."""
+    """Ensure every part in the order in which they need each other, and wait until the service serves.
+
+    What a person must put right is found first: nothing is left half made.
+    """
     words = (clients, names, wishes, report)
     ground, balancing, releasing = Ground(*words), Balancer(*words), Releasing(*words)
+    if releasing.find_service() is None:
+        start_command(application.folder, command)
+    balancing.check_ports()
     ground.registry()
 
     def first_task_definition() -> dict[str, Any]:

@@ -72,6 +72,17 @@ def _target(path: Path) -> tuple[str, int]:
         ) from error
 
 
+def start_command(folder: Path, command: str | None) -> str:
+    """How an application starts: what was said, else what its Procfile says. Raises SetupError."""
+    found = command_of(folder) if command is None else command
+    if found is None:
+        raise SetupError(
+            f"how does {folder.name} start? Say it with --command 'python3 app.py',"
+            " or in a Procfile with the line `web: python3 app.py`."
+        )
+    return found
+
+
 def command_of(folder: Path) -> str | None:
     """What `web:` of a folder's Procfile says; None without one."""
     procfile = folder / "Procfile"

@@ -42,6 +42,10 @@ def table(pipeline: str, listed: list[Release]) -> Table:
         made.add_column(heading)
     for release in listed:
         took = None if release.ended_at is None else release.ended_at - release.started_at
+        if release.is_of_nothing:
+            why = "[dim]the pipeline was created, before anything had been pushed[/]"
+            made.add_row(f"[dim]{ago(release.started_at)}[/]", "", "", "", "", why)
+            continue
         made.add_row(
             ago(release.started_at),
             duration(took),

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from turnout.cli.clients import Clients, is_missing
-from turnout.cli.files import command_of
+from turnout.cli.files import start_command
 from turnout.cli.options import Home, Region
 from turnout.cli.running import NoEngine, require_running
 from turnout.config import Config
@@ -65,12 +65,7 @@ def pack_image(clients: Clients, folder: Path, tag: str, command: str | None) ->
     from turnout.runtimes.pushing import push
     from turnout.runtimes.references import parse_reference
 
-    command = command_of(folder) if command is None else command
-    if command is None:
-        raise SetupError(
-            f"how does {folder.name} start? Say it with --command 'python3 app.py',"
-            " or in a Procfile with the line `web: python3 app.py`."
-        )
+    command = start_command(folder, command)
     try:
         tagged = parse_reference(tag, clients.region)
         image = Images(Config(home=Path(clients.running.home)).images).pack(

@@ -54,6 +54,12 @@ class Release:
         return self.status in OVER
 
     @property
+    def is_of_nothing(self) -> bool:
+        """Whether it only came with its pipeline: CreatePipeline starts an execution at once, and that fails on a
+        repository without a commit."""
+        return self.trigger == "CreatePipeline" and self.status == "Failed" and self.commit is None
+
+    @property
     def deployment(self) -> str | None:
         return next((action.external_id for action in reversed(self.actions) if action.is_deployment), None)
 

@@ -15,6 +15,7 @@ from turnout.cli.releases import Release, find_release
 from turnout.cli.screen import ago, console, short, show, styled
 from turnout.cli.serving import look
 from turnout.cli.view import Pipeline, Service, View
+from turnout.errors import SetupError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,6 +25,9 @@ LOOK_EVERY_S = 0.5
 
 def status(
     home: Home,
+    name: Annotated[
+        str | None, typer.Argument(help="Service or pipeline to tell of.", show_default="all there are")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until nothing is under way any more.")] = False,
     commit: Annotated[
         str | None, typer.Option(help="Judge this commit's release instead of the latest; --watch waits for it.")
@@ -34,7 +38,7 @@ def status(
 ) -> None:
     """What serves. Exit status 0 only if the latest release (or --commit) is what serves; 1 if not; 3 if under way."""
     clients = connect(home, region, profile)
-    view = _watch(clients, commit, is_shown=not as_json) if watch else look(clients)
+    view = _watch(clients, commit, name, is_shown=not as_json) if watch else _look(clients, name)
     if as_json:
         print(json.dumps(view.document, indent=1))
     elif not watch:
@@ -48,7 +52,20 @@ def exit_status(view: View, commit: str | None) -> int:
     return 0 if is_wanted else 1 if view.is_at_rest else 3
 
 
-def _watch(clients: Clients, commit: str | None, *, is_shown: bool) -> View:
+def _look(clients: Clients, name: str | None) -> View:
+    """Raises SetupError if nothing has that name."""
+    view = look(clients)
+    if name is None:
+        return view
+    found = view.of(name)
+    if not found.services and not found.pipelines:
+        names = sorted({service.name for service in view.services} | {pipeline.name for pipeline in view.pipelines})
+        there = f"there are {', '.join(names)}" if names else "there is none at all"
+        raise SetupError(f"no service and no pipeline is called {name}: {there}.")
+    return found
+
+
+def _watch(clients: Clients, commit: str | None, name: str | None, *, is_shown: bool) -> View:
     """Show what changes until nothing is under way; with a commit, not before its release has been seen."""
     from rich.live import Live
 
@@ -57,7 +74,7 @@ def _watch(clients: Clients, commit: str | None, *, is_shown: bool) -> View:
     told = ""
     with live or nullcontext():
         while True:
-            view = look(clients)
+            view = _look(clients, name)
             if live is not None:
                 live.update(page(view), refresh=True)
             elif is_shown and (text := plain(view)) != told:
@@ -74,7 +91,7 @@ def plain(view: View) -> str:
     parts = []
     for pipeline in view.pipelines:
         latest = pipeline.latest
-        if latest is not None:
+        if latest is not None and not latest.is_of_nothing:
             parts.append(f"{pipeline.name} {short(latest.commit)} {latest.status}{stages(latest)}")
     for service in view.services:
         weights = ", ".join(f"{side.target_group} {side.weight}" for side in service.sides)
@@ -98,11 +115,21 @@ def page(view: View) -> RenderableType:
     if not view.services and not view.pipelines:
         return "Nothing is deployed here. `turnout bootstrap FOLDER` makes a stack for an application."
     serving = {pipeline.service: pipeline.serving for pipeline in view.pipelines}
-    services = [_service(service, serving.get(service.key)) for service in view.services]
     faults = {service.key: service.fault for service in view.services if view.is_at_rest}
-    pipelines = [_pipeline(pipeline, faults.get(pipeline.service or "")) for pipeline in view.pipelines]
-    told = [f"  [red]{escape(f'{key}: {fault}')}[/]" for key, fault in faults.items() if fault]
-    return Group(*services, *pipelines, *told)
+    told: list[str] = []
+    for service in view.services:
+        if told:
+            told.append("")
+        told.append(_service(service, serving.get(service.key)))
+        told += [_pipeline(p, faults.get(service.key)) for p in view.pipelines if p.service == service.key]
+        if fault := faults.get(service.key):
+            told.append(f"  [red]{escape(f'{service.key}: {fault}')}[/]")
+    keys = {service.key for service in view.services}
+    for pipeline in view.pipelines:
+        if pipeline.service not in keys:
+            told.append(f"[bold]{escape(pipeline.name)}[/]  a pipeline that releases none of these services")
+            told.append(_pipeline(pipeline, None))
+    return Group(*told)
 
 
 def _service(service: Service, release: Release | None) -> str:
@@ -115,10 +142,11 @@ def _service(service: Service, release: Release | None) -> str:
         f"[bold]{service.name}[/]  {service.running} of {service.desired} tasks  {'  '.join(service.addresses)}",
         f"  serving     {version}",
     ]
+    width = max([12, *(len(side.target_group) + 2 for side in service.sides)])
     for side in service.sides:
         health = ", ".join(f"{count} {state}" for state, count in side.health.items()) or "no targets"
         bar = f"{side.weight:>3} %  {'█' * round(side.weight / 5):<20}"
-        lines.append(f"  {side.target_group:<12}{bar}  {health}  {side.task_set or ''}".rstrip())
+        lines.append(f"  {side.target_group:<{width}}{bar}  {health}  {side.task_set or ''}".rstrip())
     if last := service.last_deployment:
         said = last.get("waits_for") or last.get("error") or ("a rollback" if service.is_rolled_back else "")
         lines.append(f"  deployment  {last['deploymentId']}  {styled(last['status'])}  {escape(said)}")
@@ -129,8 +157,7 @@ def _pipeline(pipeline: Pipeline, fault: str | None) -> str:
     from rich.markup import escape
 
     latest = pipeline.latest
-    if latest is None or (latest.trigger == "CreatePipeline" and latest.is_over and latest.commit is None):
-        # CreatePipeline starts an execution at once, and that fails on a repository without a commit.
+    if latest is None or latest.is_of_nothing:
         return "  release     nothing has been pushed yet"
     if not latest.is_over:
         verdict = "under way"

@@ -88,6 +88,16 @@ class View:
     services: tuple[Service, ...]
     pipelines: tuple[Pipeline, ...]
 
+    def of(self, name: str) -> View:
+        """Only the services and pipelines of this name, and what belongs to them: a service's pipelines, and a
+        pipeline's service. Empty if there are none."""
+        services = {s.key for s in self.services if name in (s.name, s.key)}
+        services |= {p.service for p in self.pipelines if p.name == name and p.service}
+        return View(
+            tuple(service for service in self.services if service.key in services),
+            tuple(p for p in self.pipelines if p.name == name or p.service in services),
+        )
+
     @property
     def is_at_rest(self) -> bool:
         """Whether nothing is under way."""

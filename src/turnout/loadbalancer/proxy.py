@@ -193,6 +193,9 @@ class Proxy(Protocol):
     def bound(self, port: int) -> Bound:
         """Where the port of a listener answers on this machine."""
 
+    def taken(self, port: int) -> str | None:
+        """Why a listener on this port could not answer, for people; None if it can, or does."""
+
     async def in_force(self, ports: Collection[int]) -> tuple[bool, str]:
         """Whether the routes of these ports, as last applied, have been accepted; and their version."""
 

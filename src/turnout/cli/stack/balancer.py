@@ -61,6 +61,12 @@ class Balancer(Parts):
             "LoadBalancerNotFoundException",
         )
 
+    def check_ports(self) -> None:
+        """Raises SetupError if somebody else holds a port: before anything is created."""
+        for what, port in (("production", self.wishes.port), ("test", self.wishes.test_port)):
+            if (why := ask(self.clients.running, f"ports/{port}")["taken"]) is not None:
+                raise SetupError(_silent(what, why))
+
     def listener(self, what: str, balancer_arn: str, port: int, group_arn: str) -> str:
         """Its ARN. `what`: production or test."""
         elbv2 = self.clients("elbv2")
@@ -77,8 +83,7 @@ class Balancer(Parts):
             if (why := self.silent(made["ListenerArn"])) is not None:
                 # A listener that does not answer would be in the way of a second try at another port.
                 elbv2.delete_listener(ListenerArn=made["ListenerArn"])
-                way_out = f" Another port: {OPTIONS[what]}." if "taken" in why else ""
-                raise SetupError(f"the {what} listener: {why}.{way_out}")
+                raise SetupError(_silent(what, why))
             return dict(made)
 
         return str(self.ensure(f"{what} listener", f"{self.names.name}:{port}", find, create)["ListenerArn"])
@@ -112,3 +117,8 @@ class Balancer(Parts):
             for s in self.clients("ec2").describe_subnets(Filters=wanted)["Subnets"]
         }
         return sorted(by_zone.values())[:2]
+
+
+def _silent(what: str, why: str) -> str:
+    way_out = f" Another port: {OPTIONS[what]}." if "taken" in why else ""
+    return f"the {what} listener: {why}.{way_out}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from turnout.cli.clients import is_missing
 from turnout.cli.names import StackNames
 from turnout.cli.stack.parts import Found, Parts
 
@@ -27,10 +28,6 @@ class Releasing(Parts):
         """The service on a target group. `task_definition` is asked for what to register if there is no service."""
         ecs, name = self.clients("ecs"), self.names.name
 
-        def find() -> Found | None:
-            services = ecs.describe_services(cluster=name, services=[name])["services"]
-            return next((dict(service) for service in services if service["status"] == "ACTIVE"), None)
-
         def create() -> Found:
             registered = ecs.register_task_definition(**task_definition())["taskDefinition"]
             target = {"targetGroupArn": group_arn, "containerName": container, "containerPort": port}
@@ -45,7 +42,17 @@ class Releasing(Parts):
             )
             return dict(made["service"])
 
-        return self.ensure("ECS service", name, find, create)
+        return self.ensure("ECS service", name, self.find_service, create)
+
+    def find_service(self) -> Found | None:
+        name = self.names.name
+        try:
+            services = self.clients("ecs").describe_services(cluster=name, services=[name])["services"]
+        except Exception as error:
+            if not is_missing(error, "ClusterNotFoundException"):
+                raise
+            return None
+        return next((dict(service) for service in services if service["status"] == "ACTIVE"), None)
 
     def application(self) -> None:
         codedeploy, name = self.clients("codedeploy"), self.names.name

@@ -230,6 +230,11 @@ class Envoy:
     def bound(self, port: int) -> Bound:
         return self._ports.bound(port)
 
+    def taken(self, port: int) -> str | None:
+        if port in self._teller.picture.ports:
+            return self._ports.bound(port).error
+        return self._ports.taken(port)
+
     async def in_force(self, ports: Collection[int]) -> tuple[bool, str]:
         told = {port: version for port, version in self._teller.versions.items() if port in ports}
         accepted = await self._patiently(self._admin.route_versions)
