@@ -38,8 +38,9 @@ null.
     drained             null | {colour, isProven, deadlineReached, reason, at, requests, inFlight, weightsVersion}
     alarms              [{name, at, reason}]: the alarms that stopped the deployment, and since when they are active
     ignoresTargetHealth whether the group's tag turnout:target-health made the health of targets count for nothing
-    longConnections     null | {policy, moved, left, cut}: client connections of the listener once traffic moved,
-                        without and with a request in flight on the colour that was left; and what was cut at its end
+    longConnections     null | {policy, moved, left, told, cut}: client connections of the listener once traffic moved,
+                        without and with a request in flight on the colour that was left; those that were told to
+                        make way for others; and what was in flight when the tasks were told to end
     rollback            null | {deploymentId, triggeringDeploymentId, message}
 """
 
@@ -48,6 +49,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from turnout.leaving import Known
 from turnout.rows import Step
 from turnout.samples import UNROUTED, Sample, totals
 from turnout.traffic import Flow
@@ -103,14 +105,17 @@ def switch_between(at: float | None, first_answer_at: float | None, note: str | 
     return {"at": at, "firstAnswerAt": first_answer_at, "ms": ms, "note": note}
 
 
-def drained_of(proof: Mapping[str, Any]) -> Document:
-    """`proof` is a `Drained` of traffic.py with its colour, its time, and whether the deadline was reached."""
+def drained_of(colour: str, known: Known | None) -> Document | None:
+    """What is known of the colour that was left (leaving.py); nothing before it was looked at."""
+    if known is None or known["drained"] is None:
+        return None
+    proof = known["drained"]
     return {
-        "colour": proof["colour"],
+        "colour": colour,
         "isProven": proof["is_proven"],
-        "deadlineReached": proof["deadline_reached"],
+        "deadlineReached": known["deadline_reached"],
         "reason": proof["reason"],
-        "at": proof["at"],
+        "at": known["at"],
         "requests": proof["requests"],
         "inFlight": proof["in_flight"],
         "weightsVersion": proof["weights_version"],

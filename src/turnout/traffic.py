@@ -18,9 +18,10 @@ Latency = Sequence[Sequence[float]]
 
 LONG_CONNECTIONS_TAG = "turnout:long-connections"
 """The tag of a listener that says what becomes of connections on the colour that a deployment leaves."""
-LONG_CONNECTIONS = ("cut", "leave")
+LONG_CONNECTIONS = ("cut", "leave", "announce")
 """cut (without the tag): nothing before the deregistration delay; what is in flight then ends with the tasks (AWS too).
-leave: the tasks are kept until the last connection has been closed, however long that takes."""
+leave: the tasks are kept until the last connection has been closed, however long that takes.
+announce: as cut, and clients are told to open other connections, some after the others while the delay passes."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Drained:
     requests: int
     in_flight: int
     weights_version: str
+    is_quiet: bool = False
+    """Nothing new arrives: the weights of now are in force, without this group. What is in flight goes on."""
 
 
 class Traffic(Protocol):
@@ -103,6 +106,13 @@ class Traffic(Protocol):
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         """How many client connections the listener holds; None where that cannot be told."""
+
+    async def goodbyes(self, region: str, listener_arn: str) -> int | None:
+        """How many connections of the listener were ended with a goodbye, ever; None where that cannot be told."""
+
+    async def announce(self, region: str, listener_arn: str, cause: str, share: float) -> None:
+        """Say goodbye on this share (0 to 1) of the connections that are open: Connection: close in the next answer
+        (HTTP/1.1), GOAWAY beside it (HTTP/2). Nothing in flight is cut. The same cause tells each connection once."""
 
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         """When the first request after `after` was answered by the group; None if none was within `within_s`."""

@@ -59,6 +59,14 @@ def alarmed(shop: Deploying) -> str:
     return deployment_id
 
 
+def announcing(shop: Deploying) -> str:
+    """Something stays in flight on blue, and goodbyes are said while it drains."""
+    shop.create_group()
+    shop.balancer.policy = "announce"
+    shop.balancer.is_drained = False
+    return shop.deploy()
+
+
 def not_continued(shop: Deploying) -> str:
     shop.create_group(has_test=True, ready_minutes=5)
     return shop.deploy()
@@ -84,7 +92,7 @@ def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) 
     return points, end
 
 
-@pytest.mark.parametrize("begin", [straight, linear, failing, failing_late, alarmed, not_continued])
+@pytest.mark.parametrize("begin", [straight, linear, failing, failing_late, alarmed, announcing, not_continued])
 def test_a_deployment_ends_the_same_wherever_the_engine_is_killed(
     tmp_path: Path, begin: Callable[[Deploying], str]
 ) -> None:

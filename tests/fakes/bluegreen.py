@@ -157,9 +157,13 @@ class FakeBalancer:
         self.rules = {RULE: forward(A)}
         self.changes: list[dict[str, Any]] = []
         self.is_drained = True
+        self.is_quiet = True
+        """Whether no new request arrives at the side that was left."""
         self.has_traffic = True
         self.is_silent = False
         self.policy = ""
+        self.shares: list[tuple[str, float]] = []
+        """(cause, share) of every goodbye."""
 
     def weights(self, listener: str = PROD) -> dict[str, int]:
         actions = self.rules[listener] if listener in self.rules else self.listeners[listener]
@@ -243,8 +247,18 @@ class FakeBalancer:
 
     async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
         self._speak()
+        if not self.is_quiet:
+            return Drained(False, True, "5 requests in 260 ms", 5, 3, "12")
         reason = "no request in 260 ms, 0 in flight" if self.is_drained else "3 requests in flight"
-        return Drained(self.is_drained, True, reason, 0, 0 if self.is_drained else 3, "12")
+        return Drained(self.is_drained, True, reason, 0, 0 if self.is_drained else 3, "12", True)
+
+    async def goodbyes(self, region: str, listener_arn: str) -> int | None:
+        self._speak()
+        return len(self.shares)
+
+    async def announce(self, region: str, listener_arn: str, cause: str, share: float) -> None:
+        if (cause, share) not in self.shares:
+            self.shares.append((cause, share))
 
     def weights_since(self, region: str, listener_arn: str, at: float) -> list[dict[str, Any]]:
         return [change for change in self.changes if change["at"] >= at]

@@ -94,6 +94,9 @@ class FakeProxy:
     async def connections(self, port: int) -> int | None:
         return 0
 
+    async def goodbyes(self, port: int) -> int | None:
+        return sum(sum(site.marks) for site in self.picture.ports.get(port, ()))
+
     async def completed(self, group: str) -> int:
         """A group that somebody's weights lead to, and that has a target, has always just answered once more."""
         counted = self.counted.get(group, GroupCounters())

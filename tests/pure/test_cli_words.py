@@ -18,7 +18,7 @@ from turnout.cli.follow import deployment_of, stages_of
 from turnout.cli.git import ANYBODY, ensure_remote, git
 from turnout.cli.history import table
 from turnout.cli.logs import label
-from turnout.cli.receipt_words import drained, reasons, switch_s, waits_for
+from turnout.cli.receipt_words import drained, long_connections, reasons, switch_s, waits_for
 from turnout.cli.releases import Action, Release, actions_of, release_of
 from turnout.cli.running import credentials, find_running, keys_from, require_running
 from turnout.cli.screen import duration
@@ -334,6 +334,16 @@ def test_a_reason_that_stays_is_told_once() -> None:
 def test_a_drain_without_proof_is_told_as_such() -> None:
     found = {"colour": "blue", "isProven": False, "deadlineReached": True, "reason": "3 requests in flight"}
     assert drained({"drained": found}) == "blue was stopped at the drain deadline without proof: 3 requests in flight"
+
+
+def test_streams_that_were_left_are_told_and_quiet_ones_are_not() -> None:
+    found = {"policy": "announce", "moved": None, "left": 3, "told": 9, "cut": 1}
+    assert long_connections({"longConnections": found}) == (
+        "? connections moved, 3 requests left, 9 connections told to reopen, 1 cut"
+        " (turnout:long-connections = announce)"
+    )
+    assert long_connections({"longConnections": {**found, "left": 0, "told": 0}}) is None
+    assert long_connections({"longConnections": None}) is None
 
 
 # Small words

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from turnout.loadbalancer.envoy.clusters import render_assignment, render_cluster
-from turnout.loadbalancer.envoy.listeners import render_bootstrap, render_listener
+from turnout.loadbalancer.envoy.listeners import marks_in, render_bootstrap, render_listener
 from turnout.loadbalancer.envoy.routes import claimed_domains, redirect_for, render_host, render_routes
 from turnout.loadbalancer.proxy import Check, Endpoint, Group, Rule, Site, group_name
 
@@ -74,6 +74,9 @@ RENDERED: dict[str, Any] = {
     ),
     "endpoints": lambda: render_assignment("blue", [Endpoint("127.0.0.1", 4001, 4001), Endpoint("10.0.0.7", 80, 8080)]),
     "listener": lambda: render_listener(80, "127.0.0.1", 18080, HOME / "routes/80.json", HOME / "f.jsonl", True),
+    "listener-announce": lambda: render_listener(
+        80, "127.0.0.1", 18080, HOME / "routes/80.json", HOME / "f.jsonl", False, (1, 0)
+    ),
     "bootstrap": lambda: render_bootstrap(HOME / "admin.sock", HOME / "clusters.json", HOME / "listeners.json"),
 }
 
@@ -85,6 +88,11 @@ def test_envoy_is_told_exactly_this(name: str) -> None:
     if os.environ.get("GOLDEN"):
         path.write_text(text)
     assert text == path.read_text()
+
+
+def test_the_marks_of_a_listener_are_read_back_from_what_envoy_was_told() -> None:
+    assert marks_in(RENDERED["listener-announce"]()) == (1, 0)
+    assert marks_in(RENDERED["listener"]()) == ()
 
 
 def test_a_domain_belongs_to_the_first_that_claims_it() -> None:

@@ -72,15 +72,21 @@ FACTS: dict[str, Any] = {
     "green": {"target_group": B, "target_group_name": "b"},
     "weights": {"at": 101.0, "weights": {A: 100, B: 0}},
     "switch": {"at": 110.0, "first_answer_at": 110.0042, "note": None},
-    "drained": {
-        "colour": "blue",
+    "leaving": {
+        "policy": "cut",
+        "moved": 5,
+        "left": 2,
+        "told": 0,
+        "cut": 1,
         "at": 120.0,
-        "is_proven": False,
         "deadline_reached": True,
-        "reason": "1 request in flight",
-        "requests": 0,
-        "in_flight": 1,
-        "weights_version": "3",
+        "drained": {
+            "is_proven": False,
+            "reason": "1 request in flight",
+            "requests": 0,
+            "in_flight": 1,
+            "weights_version": "3",
+        },
     },
 }
 BUSY = {"blue": Flow(90, 0, 2, ((1.5, 80), (8.5, 10)), 3), "green": Flow(10, 0, 0), "unrouted": Flow(0, 0, 0)}
@@ -144,6 +150,7 @@ def test_figures_are_told_as_they_were_measured() -> None:
     assert document["switch"] == {"at": 110.0, "firstAnswerAt": 110.0042, "ms": 4.2, "note": None}
     assert document["drained"]["deadlineReached"] is True
     assert document["drained"]["inFlight"] == 1
+    assert document["longConnections"] == {"policy": "cut", "moved": 5, "left": 2, "told": 0, "cut": 1}
     assert document["green"] == {
         "targetGroup": {"name": "b", "arn": B},
         "taskSet": None,

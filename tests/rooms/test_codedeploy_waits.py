@@ -85,13 +85,13 @@ def test_a_ready_wait_that_nobody_ends_stops_the_deployment_and_leaves_nothing(s
     assert [s["id"] for s in shop.ecs.alive()] == ["ecs-svc/1"]
 
 
-def test_blue_is_not_stopped_before_it_is_proven_drained(shop: Deploying) -> None:
+def test_blue_is_not_stopped_while_new_requests_arrive_at_it(shop: Deploying) -> None:
     shop.create_group()
-    shop.balancer.is_drained = False
+    shop.balancer.is_quiet = False
     deployment_id = shop.deploy()
     shop.tick(10)
     assert "DeleteTaskSet ecs-svc/1" not in shop.ecs.calls
-    shop.balancer.is_drained = True
+    shop.balancer.is_quiet = True
     shop.tick(60)
     drained = shop.receipts.find(REGION, deployment_id)["drained"]
     assert drained["isProven"] is True
@@ -99,7 +99,16 @@ def test_blue_is_not_stopped_before_it_is_proven_drained(shop: Deploying) -> Non
     assert drained["reason"] == "no request in 260 ms, 0 in flight"
 
 
-def test_at_the_drain_deadline_blue_is_stopped_all_the_same_and_the_receipt_says_so(shop: Deploying) -> None:
+def test_requests_that_arrive_by_another_way_do_not_keep_blue_for_longer_than_the_delay(shop: Deploying) -> None:
+    shop.create_group()
+    shop.balancer.is_quiet = False
+    shop.deploy()
+    shop.tick(20)
+    assert "DeleteTaskSet ecs-svc/1" in shop.ecs.calls
+
+
+def test_what_is_in_flight_has_the_deregistration_delay_once_and_then_is_cut(shop: Deploying) -> None:
+    """The delay is that of the tasks that are told to go: they are told as soon as nothing new arrives."""
     shop.create_group()
     shop.balancer.is_drained = False
     deployment_id = shop.deploy()
@@ -109,9 +118,25 @@ def test_at_the_drain_deadline_blue_is_stopped_all_the_same_and_the_receipt_says
     assert receipt["drained"]["isProven"] is False
     assert receipt["drained"]["deadlineReached"] is True
     assert receipt["drained"]["reason"] == "3 requests in flight"
-    (step,) = (step for step in receipt["steps"] if step["name"] == "ProveDrained")
-    assert step["endedAt"] - step["startedAt"] == 15
-    assert [wait["why"] for wait in step["waits"]] == ["blue is not drained yet: 3 requests in flight"]
+    steps = {step["name"]: step for step in receipt["steps"]}
+    assert steps["ProveDrained"]["endedAt"] == steps["ProveDrained"]["startedAt"]
+    assert receipt["drained"]["at"] - steps["TerminateBlue"]["startedAt"] == pytest.approx(15, abs=0.3)
+    assert [wait["why"] for wait in steps["TerminateBlue"]["waits"]] == [
+        "2 tasks of the original task set are draining and stopping, 3 requests in flight"
+    ]
+    assert receipt["longConnections"] == {"policy": "cut", "moved": 7, "left": 3, "told": 0, "cut": 3}
+
+
+def test_what_ends_within_the_deregistration_delay_is_not_counted_as_cut(shop: Deploying) -> None:
+    shop.create_group()
+    shop.balancer.is_drained = False
+    deployment_id = shop.deploy()
+    shop.tick(10)
+    shop.balancer.is_drained = True
+    shop.tick(50)
+    receipt = shop.receipts.find(REGION, deployment_id)
+    assert receipt["drained"]["isProven"] is True
+    assert receipt["longConnections"] == {"policy": "cut", "moved": 7, "left": 3, "told": 0, "cut": 0}
 
 
 def test_blue_is_left_until_its_last_connection_is_closed_where_the_listener_says_so(shop: Deploying) -> None:
@@ -127,16 +152,36 @@ def test_blue_is_left_until_its_last_connection_is_closed_where_the_listener_say
     shop.tick(60)
     assert shop.info(deployment_id)["status"] == "Succeeded"
     counted = shop.receipts.find(REGION, deployment_id)["longConnections"]
-    assert counted == {"policy": "leave", "moved": 7, "left": 3, "cut": 0}
+    assert counted == {"policy": "leave", "moved": 7, "left": 3, "told": 0, "cut": 0}
 
 
-def test_what_is_cut_at_the_drain_deadline_is_counted(shop: Deploying) -> None:
+def test_goodbyes_are_said_over_the_deregistration_delay_where_the_listener_says_so(shop: Deploying) -> None:
     shop.create_group()
+    shop.balancer.policy = "announce"
     shop.balancer.is_drained = False
     deployment_id = shop.deploy()
+    shop.tick(13)
+    halfway = [share for _, share in shop.balancer.shares]
+    assert halfway == sorted(halfway)
+    assert 0.3 < halfway[-1] < 0.7
+    shop.reboot()
     shop.tick(60)
+    assert {cause for cause, _ in shop.balancer.shares} == {deployment_id}
+    assert shop.balancer.shares[-1][1] == 1.0
     counted = shop.receipts.find(REGION, deployment_id)["longConnections"]
-    assert counted == {"policy": "cut", "moved": 7, "left": 3, "cut": 3}
+    assert counted["told"] == len(shop.balancer.shares)
+    assert (counted["policy"], counted["cut"]) == ("announce", 3)
+
+
+def test_a_rollback_says_goodbye_to_everybody_at_once(shop: Deploying) -> None:
+    shop.create_group()
+    shop.balancer.policy = "announce"
+    deployment_id = shop.deploy(deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
+    shop.tick(60)
+    shop.client.stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+    shop.tick(60)
+    rollback = shop.info(deployment_id)["rollbackInfo"]["rollbackDeploymentId"]
+    assert shop.balancer.shares == [(rollback, 1.0)]
 
 
 def test_a_deployment_begins_when_the_balancer_speaks(shop: Deploying) -> None:

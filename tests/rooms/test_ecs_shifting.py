@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import World
 from tests.rooms.shifting import HOOK, ROLE, WEB, Shop
+from turnout.loadbalancer.proxy import GroupCounters, group_name
 
 
 @pytest.fixture
@@ -198,3 +199,55 @@ def test_what_is_not_a_strategy_is_refused(shop: Shop) -> None:
     ):
         with pytest.raises(ClientError, match=words):
             shop.create(strategy, **configuration)
+
+
+def running(shop: Shop) -> int:
+    return sum(container.state.is_running for container in shop.world.runtime.containers.values())
+
+
+def in_flight(shop: Shop, count: int) -> None:
+    """So many requests go on at blue."""
+    shop.world.proxy.counted[group_name(shop.blue)] = GroupCounters(sent=9, completed=9 - count, in_flight=count)
+
+
+def test_what_is_in_flight_has_the_deregistration_delay_once_and_then_is_cut(shop: Shop) -> None:
+    shop.create(bakeTimeInMinutes=0)
+    in_flight(shop, 2)
+    arn = shop.deploy()
+    shop.world.tick(1)
+    assert shop.told(arn)["lifecycleStage"] == "CLEAN_UP"
+    began = shop.world.clock.now()
+    assert running(shop) == 4
+    shop.world.tick(8)
+    assert running(shop) == 4
+    shop.world.tick(12)
+    assert shop.told(arn)["status"] == "SUCCESSFUL"
+    assert shop.told(arn)["finishedAt"].timestamp() - began < 12
+    (known,) = shop.world.runs.of_kind("ecs.deployment", "us-east-1", is_open=False)[0].facts["leaving"].values()
+    assert (known["policy"], known["left"], known["cut"]) == ("cut", 2, 2)
+
+
+def test_a_revision_is_left_until_its_last_request_has_ended_where_the_listener_says_so(shop: Shop) -> None:
+    shop.create(bakeTimeInMinutes=0)
+    listener = shop.rule.rsplit("/", 1)[0].replace(":listener-rule/", ":listener/")
+    shop.elb.add_tags(ResourceArns=[listener], Tags=[{"Key": "turnout:long-connections", "Value": "leave"}])
+    in_flight(shop, 1)
+    arn = shop.deploy()
+    shop.world.tick(10_000)
+    assert shop.told(arn)["lifecycleStage"] == "CLEAN_UP"
+    assert running(shop) == 4
+    in_flight(shop, 0)
+    shop.world.tick(60)
+    assert shop.told(arn)["status"] == "SUCCESSFUL"
+
+
+def test_goodbyes_are_said_while_the_former_revision_drains_where_the_listener_says_so(shop: Shop) -> None:
+    shop.create(bakeTimeInMinutes=0)
+    listener = shop.rule.rsplit("/", 1)[0].replace(":listener-rule/", ":listener/")
+    shop.elb.add_tags(ResourceArns=[listener], Tags=[{"Key": "turnout:long-connections", "Value": "announce"}])
+    arn = shop.deploy()
+    shop.world.tick(1)
+    assert sum(shop.world.proxy.picture.ports[80][0].marks) < 5
+    shop.world.tick(60)
+    assert shop.told(arn)["status"] == "SUCCESSFUL"
+    assert shop.world.proxy.picture.ports[80][0].marks == (1,) * 10

@@ -290,9 +290,34 @@ def test_a_port_that_another_process_holds_impairs_the_load_balancer(stack: Stac
 def test_the_policy_for_long_connections_is_a_tag_of_a_listener_and_checked(stack: Stack) -> None:
     tag = {"Key": "turnout:long-connections", "Value": "leave"}
     stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[tag])
-    with pytest.raises(ClientError, match="'soon'; it must be one of: cut, leave"):
+    with pytest.raises(ClientError, match="'soon'; it must be one of: cut, leave, announce"):
         stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[{**tag, "Value": "soon"}])
     with pytest.raises(ClientError, match="belongs on a listener"):
         stack.elb.add_tags(ResourceArns=[stack.blue], Tags=[tag])
     described = stack.elb.describe_tags(ResourceArns=[stack.listener])["TagDescriptions"]
     assert described[0]["Tags"] == [tag]
+
+
+def test_goodbyes_are_said_on_a_share_of_the_connections_once_for_a_cause_and_outlive_the_engine(stack: Stack) -> None:
+    def marks() -> tuple[int, ...]:
+        return stack.world.proxy.picture.ports[80][0].marks
+
+    def say(cause: str, share: float) -> None:
+        traffic = stack.world.engine.loadbalancer.traffic
+        stack.world.run(traffic.announce("us-east-1", stack.listener, cause, share))
+
+    assert marks() == ()
+    stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[{"Key": "turnout:long-connections", "Value": "announce"}])
+    assert marks() == (0,) * 10
+    say("d-1", 0.3)
+    say("d-1", 0.3)
+    assert marks() == (1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+    stack.world.reboot()
+    say("d-1", 0.4)
+    assert marks() == (1, 1, 1, 1, 0, 0, 0, 0, 0, 0)
+    say("d-2", 1.0)
+    assert marks() == (2, 2, 2, 2, 1, 1, 1, 1, 1, 1)
+    stack.elb.remove_tags(ResourceArns=[stack.listener], TagKeys=["turnout:long-connections"])
+    assert marks() == ()
+    stack.elb.delete_listener(ListenerArn=stack.listener)
+    say("d-3", 1.0)

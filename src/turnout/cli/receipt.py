@@ -13,7 +13,7 @@ from urllib.parse import quote
 import typer
 
 from turnout.cli.options import Home, Region
-from turnout.cli.receipt_words import Receipt, drained, place, reasons, side, switch_s, took_s
+from turnout.cli.receipt_words import Receipt, drained, long_connections, place, reasons, side, switch_s, took_s
 from turnout.cli.running import Running, ask, require_running
 from turnout.cli.screen import clock_time, date_time, duration, short, show, styled
 from turnout.errors import SetupError
@@ -119,6 +119,8 @@ def page(document: Receipt, now: float) -> Iterator[RenderableType]:
         yield f"[bold]Switch[/]    {escape('; '.join(part for part in (text, switch['note']) if part))}"
     if (proof := drained(document)) is not None:
         yield f"[bold]Drained[/]   {escape(proof)}"
+    if (streams := long_connections(document)) is not None:
+        yield f"[bold]Streams[/]   {escape(streams)}"
     for alarm in document.get("alarms", []):
         since = f"since {clock_time(alarm['at'])}"
         yield f"[bold]Alarm[/]     {escape(alarm['name'])} {since}: {escape(alarm['reason'])}"

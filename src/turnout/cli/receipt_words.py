@@ -51,6 +51,18 @@ def drained(receipt: Receipt) -> str | None:
     return f"{found['colour']} is not proven drained yet: {found['reason']}"
 
 
+def long_connections(receipt: Receipt) -> str | None:
+    """What became of what was in flight on the colour that was left; None if nothing was."""
+    found = receipt.get("longConnections")
+    if not found or not (found["left"] or found["told"]):
+        return None
+    parts = [(found["moved"], "connections moved"), (found["left"], "requests left"), (found["cut"], "cut")]
+    if found["policy"] == "announce":
+        parts.insert(2, (found["told"], "connections told to reopen"))
+    told = ", ".join(f"{'?' if count is None else count} {what}" for count, what in parts)
+    return f"{told} (turnout:long-connections = {found['policy']})"
+
+
 def side(receipt: Receipt, colour: str) -> str | None:
     """One colour in a line: task definition, images, target group."""
     found = receipt[colour]

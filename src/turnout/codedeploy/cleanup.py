@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from turnout.codedeploy.colours import BLUE, task_set_made_for, task_set_of, task_sets_info
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.routes import balancer_invalid, routes_with
 from turnout.errors import StepFailed, TurnoutError
+from turnout.leaving import LOOK_AGAIN_S, Leaving, NotInForce, Side
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Step
-from turnout.traffic import Drained
 
-LOOK_AGAIN_S = 0.25
-LEFT_LOOK_AGAIN_S = 15.0
-"""Past the drain deadline a connection that is left may stay for days: nobody waits for its end to the second."""
 TASKS_LOOK_AGAIN_S = 30.0
-IN_FORCE_WITHIN_S = 600.0
-"""How long after the drain deadline a balancer that is silent, or refuses the weights, is waited for."""
 MEASURED_WITHIN_S = 5.0
 """How long the figures of a receipt are worth waiting for, while the balancer is silent."""
 
@@ -29,58 +23,22 @@ class Cleanup:
     def __init__(self, reach: Reach, colour: str) -> None:
         self._reach = reach
         self._colour = colour
+        self._leaving = Leaving(reach.traffic, reach.clock)
 
     async def prove_drained(self, run: Run, step: Step) -> Done | Wait:
-        """Proof before destruction: Envoy says that the side is quiet, or its deregistration delay is over."""
-        reach = self._reach
-        target_group = run.facts[self._colour]["target_group"]
-        await self._check_weight(run, target_group)
-        try:
-            drained = await reach.traffic.prove_drained(run.region, target_group)
-        except TurnoutError as silent:  # the balancer has just died and is coming back
-            drained = Drained(False, False, str(silent), 0, 0, "")
+        """Proof before destruction: Envoy says that nothing new arrives at the side, and may say that it is empty."""
+        await self._check_weight(run, run.facts[self._colour]["target_group"])
         assert step.started_at is not None
-        now = reach.clock.now()
-        long = await self._long_connections(run, drained)
-        deadline_at = step.started_at + reach.clock.scaled_s(run.facts["deregistration_delay_s"])
-        if not drained.is_in_force and now >= deadline_at + IN_FORCE_WITHIN_S:
-            raise StepFailed(
-                "INTERNAL_ERROR",
-                f"The load balancer has not taken on the new weights: {drained.reason}. The {self._colour} task set is"
-                " left running, because it may be what serves.",
-            )
-        # The deadline excuses requests in flight, not a balancer that may still send new ones.
-        is_waited_for = now < deadline_at or long["policy"] == "leave" or not drained.is_in_force
-        if not drained.is_proven and is_waited_for:
-            is_left = now >= deadline_at and drained.is_in_force
-            seconds = LEFT_LOOK_AGAIN_S if is_left else LOOK_AGAIN_S
-            return Wait(seconds, f"{self._colour} is not drained yet: {drained.reason}")
-        proof: dict[str, Any] = {"colour": self._colour, "at": now, **asdict(drained)}
-        proof["deadline_reached"] = not drained.is_proven
-        cut = 0 if drained.is_proven else drained.in_flight if drained.weights_version else None
-        reach.remember(run, drained=proof, long_connections={**long, "cut": cut})
+        side = await self._side(run)
+        try:
+            known, again_s = await self._leaving.release(side, self._reach.facts(run).get("leaving"), step.started_at)
+        except NotInForce as refused:
+            message = f"{refused}. The {self._colour} task set is left running, because it may be what serves."
+            raise StepFailed("INTERNAL_ERROR", message) from refused
+        self._reach.remember(run, leaving=known)
+        if again_s is not None:
+            return Wait(again_s, f"{self._colour} is not drained yet: {known['drained']['reason']}")
         return Done()
-
-    async def _long_connections(self, run: Run, drained: Drained) -> dict[str, Any]:
-        """What the balancer counted when this side was first seen with the new weights in force; for the receipt too.
-
-        A connection with nothing in flight here has moved: its next request goes to the other side.
-        """
-        reach, listener_arn = self._reach, run.spec["listener_arn"]
-        known: dict[str, Any] | None = reach.facts(run).get("long_connections")
-        if known is None:
-            policy = await reach.long_connections(run.region, listener_arn)
-            known = {"policy": policy, "moved": None, "left": None, "cut": None}
-            reach.remember(run, long_connections=known)
-        if known["left"] is None and drained.is_in_force:
-            try:
-                connections = await reach.traffic.connections(run.region, listener_arn)
-            except TurnoutError:  # silent again: it is not known
-                connections = None
-            moved = None if connections is None else max(0, connections - drained.in_flight)
-            known = {**known, "moved": moved, "left": drained.in_flight}
-            reach.remember(run, long_connections=known)
-        return known
 
     async def terminate_blue(self, run: Run, step: Step) -> Done | Wait:
         """Delete the original task set, and wait until its tasks are gone."""
@@ -91,11 +49,13 @@ class Cleanup:
         if blue is None:
             routes = await reach.routes(run.region, run.spec["listener_arn"])
             reach.remember(run, task_sets=task_sets_info(service, routes, run.facts))
+            await self._close(run)
             return Done()
         await self._ensure_deleted(run, step, blue)
+        seen, again_s = await self._watch(run, step)
         left = int(blue.get("runningCount", 0)) + int(blue.get("pendingCount", 0))
-        why = f"{left} tasks of the original task set are draining and stopping"
-        return Wait(TASKS_LOOK_AGAIN_S, why, on=f"ecs.taskset/{run.region}/{arn}")
+        why = f"{left} tasks of the original task set are draining and stopping{seen}"
+        return Wait(again_s or TASKS_LOOK_AGAIN_S, why, on=f"ecs.taskset/{run.region}/{arn}")
 
     async def terminate_green(self, run: Run, step: Step) -> Done:
         """Of a rollback: delete the replacement task set. A rollback does not wait for its tasks, as on AWS."""
@@ -107,6 +67,7 @@ class Cleanup:
         service = await reach.service(run.region, run.spec["cluster"], run.spec["service"])
         routes = await reach.routes(run.region, run.spec["listener_arn"])
         reach.remember(run, task_sets=task_sets_info(service, routes, run.facts))
+        await self._close(run, share=1.0)
         return Done()
 
     async def measure(self, run: Run, step: Step) -> Done | Wait:
@@ -120,6 +81,30 @@ class Cleanup:
                 return Wait(LOOK_AGAIN_S, str(silent))
             reach.remember(run, traffic_note=str(silent))
         return Done()
+
+    async def _watch(self, run: Run, step: Step) -> tuple[str, float | None]:
+        """What is still in flight while the tasks drain, in words, and seconds until the next look."""
+        known = self._reach.facts(run).get("leaving")
+        if known is None:  # an engine of before there was such a thing began this deployment
+            return "", None
+        assert step.started_at is not None
+        known, again_s = await self._leaving.watch(await self._side(run), known, step.started_at)
+        self._reach.remember(run, leaving=known)
+        return ("" if known["drained"]["is_proven"] else f", {known['drained']['reason']}"), again_s
+
+    async def _close(self, run: Run, *, share: float = 0.0) -> None:
+        """The last figures. `share` of the connections is told now, because nobody waits any longer."""
+        if (known := self._reach.facts(run).get("leaving")) is not None:
+            side = await self._side(run)
+            await self._leaving.say_goodbye(side, share)
+            self._reach.remember(run, leaving=await self._leaving.close(side, known))
+
+    async def _side(self, run: Run) -> Side:
+        reach, listener_arn = self._reach, run.spec["listener_arn"]
+        known = reach.facts(run).get("leaving")
+        policy = known["policy"] if known else await reach.long_connections(run.region, listener_arn)
+        delay_s = reach.clock.scaled_s(run.facts["deregistration_delay_s"])
+        return Side(run.region, listener_arn, run.facts[self._colour]["target_group"], policy, delay_s, run.name)
 
     async def _check_weight(self, run: Run, target_group: str) -> None:
         """Somebody may have moved the weights by hand meanwhile: what serves is not stopped."""

@@ -13,9 +13,10 @@ from turnout.clock import Clock
 from turnout.codedeploy.colours import BLUE, GREEN, task_set_made_for, task_set_of
 from turnout.codedeploy.routes import Route, Weights, actions_at, balancer_invalid, routes_of, routes_with
 from turnout.errors import AwsError, StepFailed
+from turnout.leaving import policy_in
 from turnout.runs import Run, Runs
 from turnout.samples import Samples, Tasks
-from turnout.traffic import LONG_CONNECTIONS, LONG_CONNECTIONS_TAG, Traffic
+from turnout.traffic import Traffic
 
 TASKS_AT_ONCE = 100
 """The most tasks that one DescribeTasks takes."""
@@ -133,7 +134,7 @@ class Reach:
         """What a listener's tag says of connections on the colour that is left."""
         answer = await self.elb("DescribeTags", region, ResourceArns=[listener_arn])
         tags = {tag["Key"]: tag["Value"] for found in answer["TagDescriptions"] for tag in found["Tags"]}
-        return str(tags.get(LONG_CONNECTIONS_TAG, LONG_CONNECTIONS[0]))
+        return policy_in(tags)
 
     async def routes(self, region: str, listener_arn: str) -> list[Route]:
         """What a listener forwards to, its rules included."""

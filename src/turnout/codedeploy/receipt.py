@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from turnout.codedeploy.describing import error_of, rollback_info, status_of
-from turnout.codedeploy.lifecycle import EVENT_STATUS, LIFECYCLE_EVENTS
+from turnout.codedeploy.lifecycle import EVENT_STATUS, LIFECYCLE_EVENTS, is_rollback
+from turnout.leaving import counts
 from turnout.receipt import VERSION, Document, drained_of, steps_of, switch_between, weights_between
 from turnout.runs import Run, Step
 
@@ -44,9 +45,9 @@ def build(
         "weights": _weights(run, changes),
         "switch": (switch := facts.get("switch"))
         and switch_between(switch["at"], switch["first_answer_at"], switch["note"]),
-        "drained": (drained := facts.get("drained")) and drained_of(drained),
+        "drained": drained_of("green" if is_rollback(spec) else "blue", facts.get("leaving")),
         "alarms": facts.get("alarmed", []),
-        "longConnections": facts.get("long_connections"),
+        "longConnections": counts(facts.get("leaving")),
         "ignoresTargetHealth": bool(spec.get("ignores_target_health")),
         "rollback": _rollback(run),
     }

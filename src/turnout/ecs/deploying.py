@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 class Deploying(SetMaking):
     async def check_shifting(self, region: str, balancers: Sequence[Document], definition: Document) -> None:
         """The alternate target groups exist and fit; the listener rules exist, and forward to the pair alone."""
-        routing = DeploymentTraffic(self.aws, self.traffic)
+        routing = DeploymentTraffic(self.aws)
         for balancer in balancers:
             advanced = balancer["advancedConfiguration"]
             pair = (balancer["targetGroupArn"], advanced["alternateTargetGroupArn"])

@@ -13,7 +13,7 @@ from turnout.ecs.deployment_alarms import DeploymentAlarms
 from turnout.ecs.deployment_health import UNHEALTHY, has_breaker, never_healthy
 from turnout.ecs.deployment_hooks import DeploymentHooks
 from turnout.ecs.deployment_receipt import DeploymentReceipts
-from turnout.ecs.deployment_stages import LOOK_AGAIN_S, LOOK_AT_TASKS_S, Stages
+from turnout.ecs.deployment_stages import LOOK_AT_TASKS_S, Stages
 from turnout.ecs.deployment_starting import open_runs
 from turnout.ecs.deployment_steps import (
     BAKE,
@@ -34,6 +34,7 @@ from turnout.ecs.failures import sickness_of
 from turnout.ecs.room import Room
 from turnout.ecs.service_rows import Service, TaskSet
 from turnout.errors import StepFailed, TurnoutError
+from turnout.leaving import LOOK_AGAIN_S
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Step, run_topic
 from turnout.store import Transaction
@@ -86,8 +87,7 @@ class DeploymentPlan(Stages):
         keeping = (run.spec["source"], run.spec["target"])
         others = [one for one in self._room.sets.of_service(service) if one.id not in keeping]
         if others:
-            groups = [move["target"] for move in run.spec["balancers"] if move["has_source"]]
-            if (wait := await self._drained(run, step, groups, "the former deployment")) is not None:
+            if (wait := await self._released(run, step, "target", "the former deployment")) is not None:
                 return wait
             if (wait := self._give_up(others, "the former deployment")) is not None:
                 return wait
@@ -154,12 +154,11 @@ class DeploymentPlan(Stages):
         return Wait(left_s, why, on=service.topic)
 
     async def _prove(self, run: Run, step: Step) -> Done | Wait:
-        groups = [move["other"] for move in run.spec["balancers"] if move["has_source"]]
-        return await self._drained(run, step, groups, "the former revision") or Done()
+        return await self._released(run, step, "other", "the former revision") or Done()
 
     async def _clean_up(self, run: Run, step: Step) -> Done | Wait:
         blue = self._room.sets.find(run.spec["source"]) if run.spec["source"] else None
-        return (blue and self._give_up([blue], "the former revision")) or Done()
+        return await self._gone(run, step, [blue] if blue else [], "other", "the former revision")
 
     def _check_health(self, run: Run, service: Service, green: TaskSet) -> None:
         """Raise if it is certain that green does not become healthy, or the circuit breaker has had enough."""

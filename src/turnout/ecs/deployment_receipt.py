@@ -17,6 +17,7 @@ from turnout.ecs.deployment_steps import BAKE, KIND
 from turnout.ecs.deployment_traffic import listener_of
 from turnout.ecs.revisions import Revisions, revision_arn
 from turnout.ecs.room import Room
+from turnout.leaving import Known, counts
 from turnout.names import resource_of
 from turnout.receipt import VERSION, Document, drained_of, steps_of, switch_between, weights_between
 from turnout.receipts import Receipts
@@ -96,9 +97,9 @@ class DeploymentReceipts:
             "steps": self._steps(run, back),
             "weights": self._weights(run, last),
             "switch": self._switch(run, last),
-            "drained": _drained(run, back),
+            "drained": drained_of(*_left(run, back)),
             "alarms": _alarms(run),
-            "longConnections": None,
+            "longConnections": counts(_left(run, back)[1]),
             "ignoresTargetHealth": False,
             "rollback": back
             and {"deploymentId": None, "triggeringDeploymentId": None, "message": f"Rolled back: {run.message}"},
@@ -182,12 +183,9 @@ def _error(run: Run) -> Document:
     }
 
 
-def _drained(run: Run, back: Run | None) -> Document | None:
-    """Of several target groups the one that tells most: one that was not proven."""
+def _left(run: Run, back: Run | None) -> tuple[str, Known | None]:
+    """(colour, what is known of it) of the side that was left; of several target groups the one with most in flight."""
     colour, member = (GREEN, "target") if back else (BLUE, "other")
-    groups = [move[member] for move in run.spec["balancers"] if move["has_source"]]
-    proofs = [proof for proof in (back or run).facts.get("drained", ()) if proof["targetGroup"] in groups]
-    if not proofs:
-        return None
-    proof = next((proof for proof in proofs if not proof["is_proven"]), proofs[-1])
-    return drained_of({**proof, "colour": colour, "deadline_reached": not proof["is_proven"]})
+    leaving = (back or run).facts.get("leaving", {})
+    known = [leaving[move[member]] for move in run.spec["balancers"] if move[member] in leaving]
+    return colour, max(known, key=lambda one: int(one["drained"]["in_flight"]), default=None)

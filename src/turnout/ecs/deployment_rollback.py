@@ -35,12 +35,11 @@ class RollbackPlan(Stages):
         return self._rolled(run, run.spec["source"]) or Done()
 
     async def _prove(self, run: Run, step: Step) -> Done | Wait:
-        groups = [move["target"] for move in run.spec["balancers"] if move["has_source"]]
-        return await self._drained(run, step, groups, "the new revision") or Done()
+        return await self._released(run, step, "target", "the new revision") or Done()
 
     async def _clean_up(self, run: Run, step: Step) -> Done | Wait:
         green = self._room.sets.find(run.spec["target"])
-        return (green and self._give_up([green], "the new revision")) or Done()
+        return await self._gone(run, step, [green] if green else [], "target", "the new revision")
 
     def settle(self, tx: Transaction, run: Run, steps: Sequence[Step]) -> None:
         self._ending.settle_back(tx, run, self._find_service(run))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from turnout.ecs.deployment_ending import DeploymentEnding
+from turnout.ecs.deployment_leaving import DeploymentLeaving
 from turnout.ecs.deployment_receipt import DeploymentReceipts
 from turnout.ecs.deployment_starting import DELETED
 from turnout.ecs.deployment_steps import CLEAN_UP, ROLL, weights_at
@@ -22,9 +22,7 @@ from turnout.runner import Done, StraightPlan, Wait
 from turnout.runs import Run, Step
 from turnout.traffic import Traffic
 
-LOOK_AGAIN_S, LOOK_AT_TASKS_S = 0.25, 30.0
-IN_FORCE_WITHIN_S = 600.0
-"""How long after the drain deadline a balancer that is silent, or refuses the weights, is waited for."""
+LOOK_AT_TASKS_S = 30.0
 
 LAST_ACTS = (CLEAN_UP, ROLL)
 """What may be the last act of a run."""
@@ -40,7 +38,8 @@ class Stages(StraightPlan):
     def __init__(self, room: Room, traffic: Traffic, receipts: DeploymentReceipts) -> None:
         self._room = room
         self._receipts = receipts
-        self._traffic = DeploymentTraffic(room.aws, traffic)
+        self._traffic = DeploymentTraffic(room.aws)
+        self._leaving = DeploymentLeaving(room, self._traffic, traffic)
         self._ending = DeploymentEnding(room)
 
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
@@ -99,27 +98,22 @@ class Stages(StraightPlan):
             if move["test_rule"] and (await self._traffic.weights(run.region, move["test_rule"])).get(move["target"]):
                 await self._traffic.ensure(run.region, move["test_rule"], weights, cause)
 
-    async def _drained(self, run: Run, step: Step, groups: Sequence[str], who: str) -> Wait | None:
-        """Proof before destruction: the balancer says that groups are quiet, or their deregistration delay is over."""
-        assert step.started_at is not None
-        clock, proofs = self._room.clock, []
-        for group in groups:
-            await self._check_weight(run, group)
-            drained = await self._traffic.prove_drained(run.region, group)
-            delay_s = await self._traffic.deregistration_delay_s(run.region, group)
-            deadline_at = step.started_at + clock.scaled_s(delay_s)
-            if not drained.is_in_force and clock.now() >= deadline_at + IN_FORCE_WITHIN_S:
-                raise StepFailed(
-                    "INTERNAL_ERROR",
-                    f"The load balancer has not taken on the new weights: {drained.reason}. The tasks behind {group}"
-                    " are left running, because they may be what serves.",
-                )
-            # The deadline excuses requests in flight, not a balancer that may still send new ones.
-            if not drained.is_proven and (clock.now() < deadline_at or not drained.is_in_force):
-                return Wait(LOOK_AGAIN_S, f"{who} is not drained yet: {drained.reason}")
-            proofs.append({"targetGroup": group, "at": clock.now(), **asdict(drained)})
-        self._remember(run, drained=proofs)
-        return None
+    async def _released(self, run: Run, step: Step, end: str, who: str) -> Wait | None:
+        """Proof before destruction, at one end of the moves ("target" or "other"): nothing new arrives at its tasks."""
+        moves = [move for move in run.spec["balancers"] if move["has_source"]]
+        for move in moves:
+            await self._check_weight(run, move[end])
+        wait = await self._leaving.release(run, step, moves, end)
+        return None if wait is None else Wait(wait[0], f"{who} is not drained yet: {wait[1]}")
+
+    async def _gone(self, run: Run, step: Step, sets: Sequence[TaskSet], end: str, who: str) -> Done | Wait:
+        """Stop task sets, and watch what is still in flight until they are gone."""
+        moves = [move for move in run.spec["balancers"] if move["has_source"]]
+        if (wait := self._give_up(sets, who)) is None:
+            await self._leaving.close(run, moves, end)
+            return Done()
+        again_s, seen = await self._leaving.watch(run, step, moves, end)
+        return Wait(again_s or wait.seconds, f"{wait.why}{seen}", on=wait.on)
 
     async def _check_weight(self, run: Run, group: str) -> None:
         """Somebody may have moved the weights by hand meanwhile: what serves is not stopped."""

@@ -1,4 +1,4 @@
-"""How a deployment of ECS moves traffic: the weights of listener rules, and the proof that a target group is quiet.
+"""How a deployment of ECS moves traffic: the weights of listener rules, and what is said of their drain.
 
 The weights are rows of the load balancer: what is left after a crash is found by looking at the rule.
 """
@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnout.aws import Answer, Aws
-from turnout.errors import AwsError, StepFailed, TurnoutError
+from turnout.errors import AwsError, StepFailed
+from turnout.leaving import policy_in
 from turnout.names import ACCOUNT
 from turnout.routes import Weights, actions_at, is_sticky, weights_of
-from turnout.traffic import Drained, Traffic
 
 ELB_FAILED = "ELASTIC_LOAD_BALANCING_INVALID"
 
 
 class DeploymentTraffic:
-    def __init__(self, aws: Aws, traffic: Traffic) -> None:
+    def __init__(self, aws: Aws) -> None:
         self._aws = aws
-        self._traffic = traffic
 
     async def find_rule(self, region: str, rule_arn: str) -> dict[str, Any] | None:
         answer = await self._aws.find("elbv2", "DescribeRules", region, missing="RuleNotFound", RuleArns=[rule_arn])
@@ -43,17 +42,15 @@ class DeploymentTraffic:
         else:
             await self._call("ModifyRule", region, cause, RuleArn=rule_arn, Actions=actions)
 
-    async def prove_drained(self, region: str, target_group: str) -> Drained:
-        """A balancer that is silent has just died, and is coming back: nothing is proven."""
-        try:
-            return await self._traffic.prove_drained(region, target_group)
-        except TurnoutError as silent:
-            return Drained(False, False, str(silent), 0, 0, "")
-
     async def deregistration_delay_s(self, region: str, target_group: str) -> float:
         answer = await self._call("DescribeTargetGroupAttributes", region, None, TargetGroupArn=target_group)
         attributes = {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
         return float(attributes.get("deregistration_delay.timeout_seconds", 300))
+
+    async def long_connections(self, region: str, listener_arn: str) -> str:
+        """What a listener's tag says of connections on the revision that is left."""
+        answer = await self._call("DescribeTags", region, None, ResourceArns=[listener_arn])
+        return policy_in({tag["Key"]: tag["Value"] for found in answer["TagDescriptions"] for tag in found["Tags"]})
 
     async def _rule(self, region: str, rule_arn: str) -> dict[str, Any]:
         rule = await self.find_rule(region, rule_arn)

@@ -12,6 +12,7 @@ from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.config import Config
 from turnout.loadbalancer.balancers import Balancers
+from turnout.loadbalancer.goodbyes import Goodbyes
 from turnout.loadbalancer.groups import TargetGroups
 from turnout.loadbalancer.listeners import Listeners
 from turnout.loadbalancer.metrics import Metrics
@@ -47,7 +48,7 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
         """`is_watched`: whether any alarm looks at a metric of a namespace."""
         super().__init__(store, runs, aws, clock, config, proxy)
         self.metrics = Metrics(self.records, self.mirror, proxy, aws, clock, is_watched)
-        self.traffic = BalancerTraffic(self.records, self.rises, proxy, clock)
+        self.traffic = BalancerTraffic(self.records, self.rises, Goodbyes(self), proxy, clock)
         self.plans: list[Plan] = [Registration(self), Deregistration(self)]
 
     async def start(self) -> None:

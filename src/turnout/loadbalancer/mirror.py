@@ -5,11 +5,12 @@ The proxy is a cache of the rows: it is told after each commit, and of everythin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from turnout.loadbalancer.attributes import BALANCER, GROUP, with_defaults
-from turnout.loadbalancer.proxy import Check, Endpoint, Group, Picture, Proxy, Rule, Site, group_name
+from turnout.loadbalancer.proxy import SHARES, Check, Endpoint, Group, Picture, Proxy, Rule, Site, group_name
 from turnout.loadbalancer.records import Document, Records, balancer_of
+from turnout.traffic import LONG_CONNECTIONS_TAG
 
 THIS_MACHINE = "127.0.0.1"
 """Where every instance is."""
@@ -91,8 +92,7 @@ class Mirror:
         if not sites:
             return ()
         first = sites[0]
-        unclaimed = Site(first.listener_arn, (*first.domains, "*"), first.rules, first.idle_timeout_s)
-        return (unclaimed, *sites[1:])
+        return (replace(first, domains=(*first.domains, "*")), *sites[1:])
 
     def _in_order(self, port: int) -> list[Placed]:
         return sorted((p for p in self._placed.values() if p.port == port), key=lambda placed: placed.rank)
@@ -106,8 +106,16 @@ class Mirror:
             Rule(rule["RuleArn"], rule["Conditions"], rule["Actions"]) for rule in self._records.rules_of(region, arn)
         )
         domains = (balancer["DNSName"].lower(), f"{balancer['LoadBalancerName'].lower()}.elb.localhost")
-        site = Site(arn, domains, rules, int(attributes["idle_timeout.timeout_seconds"]))
+        idle_timeout_s = int(attributes["idle_timeout.timeout_seconds"])
+        site = Site(arn, domains, rules, idle_timeout_s, self._marks(region, arn))
         return Placed(listener["Port"], (balancer["CreatedTime"], arn), site)
+
+    def _marks(self, region: str, listener_arn: str) -> tuple[int, ...]:
+        tags = self._records.tags.find(region, listener_arn) or {}
+        if tags.get(LONG_CONNECTIONS_TAG) != "announce":
+            return ()
+        said = self._records.goodbyes.find(region, listener_arn) or {"marks": [0] * SHARES}
+        return tuple(said["marks"])
 
     def _group(self, group: Document) -> Group:
         arn = group["TargetGroupArn"]

@@ -12,6 +12,9 @@ from typing import Any, Literal, Protocol
 
 from turnout.names import resource_of
 
+SHARES = 10
+"""Into so many shares the connections of a port are parted where they are told goodbye one share after the other."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -65,6 +68,8 @@ class Site:
     rules: tuple[Rule, ...]
     """In the order in which they are tried; the default rule is the last."""
     idle_timeout_s: int = 60
+    marks: tuple[int, ...] = ()
+    """One for each of SHARES, or none at all: whenever a mark rises, goodbye is said on that share's connections."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,9 @@ class Proxy(Protocol):
 
     async def connections(self, port: int) -> int | None:
         """How many client connections a port of the API holds; None where that is not counted."""
+
+    async def goodbyes(self, port: int) -> int | None:
+        """How many connections of a port were ended with a goodbye; None where that is not counted."""
 
     async def completed(self, group: str) -> int:
         """How many requests a group has answered: asked often, while a first answer is expected."""

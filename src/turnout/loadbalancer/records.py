@@ -27,6 +27,7 @@ class Records:
         self.groups = Shelf(store, "elbv2.target-group")
         self.attributes = Shelf(store, "elbv2.attributes")
         self.tags = Shelf(store, "elbv2.tags")
+        self.goodbyes = Shelf(store, "elbv2.goodbyes")
 
     # One
 
@@ -106,7 +107,7 @@ class Records:
     def delete_listener(self, tx: Transaction, region: str, listener_arn: str) -> None:
         for rule in self.rules_of(region, listener_arn):
             self.delete_rule(tx, region, listener_arn, rule)
-        for shelf in (self.listeners, self.attributes, self.tags):
+        for shelf in (self.listeners, self.attributes, self.tags, self.goodbyes):
             shelf.delete(tx, region, listener_arn)
 
     def _record_weights(

@@ -25,6 +25,7 @@ class Tags(Room):
             for arn in call["ResourceArns"]:
                 kept = self.records.tags.find(call.region, arn) or {}
                 self.records.tags.put(tx, call.region, arn, merged(kept, call["Tags"]))
+            self.tell(tx, listeners=_of_policy(call["ResourceArns"], [tag["Key"] for tag in call["Tags"]]))
         return {}
 
     def remove_tags(self, call: Call) -> Answer:
@@ -35,6 +36,7 @@ class Tags(Room):
                 kept = self.records.tags.find(call.region, arn) or {}
                 left = {key: value for key, value in kept.items() if key not in call["TagKeys"]}
                 self.records.tags.put(tx, call.region, arn, left)
+            self.tell(tx, listeners=_of_policy(call["ResourceArns"], call["TagKeys"]))
         return {}
 
     def describe_tags(self, call: Call) -> Answer:
@@ -52,6 +54,11 @@ class Tags(Room):
                 for arn in call["ResourceArns"]
             ]
         }
+
+
+def _of_policy(arns: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+    """The listeners whose policy is said by these tags."""
+    return tuple(arn for arn in arns if kind_of(arn) == "listener") if LONG_CONNECTIONS_TAG in keys else ()
 
 
 def check_policy(arn: str, tags: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from turnout.clock import Clock
+from turnout.loadbalancer.goodbyes import Goodbyes
 from turnout.loadbalancer.proxy import Counters, Failure, Failures, GroupCounters, Proxy, group_name
 from turnout.loadbalancer.records import Records
 from turnout.loadbalancer.rises import Rises
@@ -20,9 +21,10 @@ SAMPLES_APART_S = 0.25
 class BalancerTraffic:
     """Reads the proxy's counters. Marks are JSON; counters of different lives of the proxy are never subtracted."""
 
-    def __init__(self, records: Records, rises: Rises, proxy: Proxy, clock: Clock) -> None:
+    def __init__(self, records: Records, rises: Rises, goodbyes: Goodbyes, proxy: Proxy, clock: Clock) -> None:
         self._records = records
         self._rises = rises
+        self._goodbyes = goodbyes
         self._proxy = proxy
         self._clock = clock
         self._started_at = clock.now()
@@ -58,10 +60,21 @@ class BalancerTraffic:
         }
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
-        port = self._records.listener(region, listener_arn)["Port"]
-        if sum(document["Port"] == port for _, document in self._records.listeners.everywhere()) > 1:
-            return None  # Envoy counts by port, and others share it
-        return await self._proxy.connections(port)
+        port = self._own_port(region, listener_arn)
+        return None if port is None else await self._proxy.connections(port)
+
+    async def goodbyes(self, region: str, listener_arn: str) -> int | None:
+        port = self._own_port(region, listener_arn)
+        return None if port is None else await self._proxy.goodbyes(port)
+
+    async def announce(self, region: str, listener_arn: str, cause: str, share: float) -> None:
+        self._goodbyes.say(region, listener_arn, cause, share)
+
+    def _own_port(self, region: str, listener_arn: str) -> int | None:
+        """The port of a listener; None if others share it, because Envoy counts by port."""
+        port: int = self._records.listener(region, listener_arn)["Port"]
+        sharing = [document for _, document in self._records.listeners.everywhere() if document["Port"] == port]
+        return port if len(sharing) == 1 else None
 
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         rise = self._rises.last_of(target_group_arn)
@@ -107,7 +120,8 @@ class BalancerTraffic:
         elif in_flight:
             problem = f"{in_flight} request{'' if in_flight == 1 else 's'} in flight"
         reason = problem or f"no request in {apart_ms:.0f} ms, 0 in flight, version {version} accepted"
-        return Drained(not problem, is_accepted, reason, moved, second.in_flight, version)
+        is_quiet = is_accepted and not weight and not moved
+        return Drained(not problem, is_accepted, reason, moved, second.in_flight, version, is_quiet)
 
     def _weight(self, region: str, group_arn: str) -> tuple[int, set[int]]:
         """The weight that rules give a group, and the ports of their listeners; of every listener if there is none."""

@@ -66,9 +66,16 @@ class Admin:
         return int((await self._wire.ask("GET", "/stats", {"filter": counter})).rpartition(b":")[2] or 0)
 
     async def connections(self, prefix: str) -> int | None:
-        """Client connections that are open on a listener; None of an Envoy that was started without this gauge."""
-        gauge = rf"^http\.{re.escape(prefix)}\.downstream_cx_active$"
-        said = await self._wire.ask("GET", "/stats", {"filter": gauge})
+        """Client connections that are open on a listener."""
+        return await self._of_listener(prefix, "downstream_cx_active")
+
+    async def goodbyes(self, prefix: str) -> int | None:
+        """Client connections of a listener that were ended with a goodbye."""
+        return await self._of_listener(prefix, "downstream_cx_drain_close")
+
+    async def _of_listener(self, prefix: str, name: str) -> int | None:
+        """A gauge or counter of a listener; None of an Envoy that was started without it."""
+        said = await self._wire.ask("GET", "/stats", {"filter": rf"^http\.{re.escape(prefix)}\.{name}$"})
         return int(said.rpartition(b":")[2]) if said.strip() else None
 
     async def route_versions(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from turnout.loadbalancer.envoy.files import Folder
-from turnout.loadbalancer.envoy.listeners import render_listener
+from turnout.loadbalancer.envoy.listeners import marks_in, render_listener
 from turnout.loadbalancer.envoy.matches import needs_source
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routes import compact
@@ -15,6 +15,9 @@ from turnout.loadbalancer.envoy.watchers import Watchers
 from turnout.loadbalancer.proxy import Picture, Site
 
 log = logging.getLogger(__name__)
+
+Shape = tuple[bool, tuple[int, ...]]
+"""Whether a rule asks for the address of the connection, and the marks of the shares of connections."""
 
 TOO_MANY = (
     "the listener on port {port} does not answer: Envoy may watch no more files, as the kernel grants this user only so"
@@ -30,7 +33,7 @@ class ListenerFile:
         self._watchers = watchers
         self._ports = ports
         self._host = host
-        self._told: dict[int, tuple[bool, str]] = {}
+        self._told: dict[int, tuple[Shape, str]] = {}
 
     def begin(self) -> None:
         """A new Envoy is about to start: whatever was bound is so no more."""
@@ -46,7 +49,7 @@ class ListenerFile:
             if (address["address"], address["port_value"]) == (self._host, self._ports.of(port)):
                 manager = rendered["filter_chains"][0]["filters"][0]["typed_config"]
                 source = "early_header_mutation_extensions" in manager
-                self._told[port] = (source, compact(rendered))
+                self._told[port] = ((source, marks_in(rendered)), compact(rendered))
 
     def misses(self, picture: Picture) -> bool:
         return bool(picture.ports.keys() - self._told.keys())
@@ -55,12 +58,12 @@ class ListenerFile:
         """Write the listeners of these ports."""
         for port, sites in picture.ports.items():
             known = self._told.get(port)
-            source = asks_for_source(sites)
+            shape = shape_of(sites)
             error = None if known else self._obstacle(port)
             if self._ports.blame(port, error) and error:
                 log.error("%s", error)
-            if error is None and (known is None or known[0] != source):
-                self._told[port] = (source, self._render(port, source))
+            if error is None and (known is None or known[0] != shape):
+                self._told[port] = (shape, self._render(port, shape))
         self._told = {port: told for port, told in self._told.items() if port in picture.ports}
         self._folder.put(
             self._folder.listeners, f'{{"resources":[{",".join(text for _, text in self._told.values())}]}}'
@@ -71,11 +74,12 @@ class ListenerFile:
             return error
         return None if self._watchers.take(1) else TOO_MANY.format(port=port)
 
-    def _render(self, port: int, source: bool) -> str:
+    def _render(self, port: int, shape: Shape) -> str:
         routes, failures = self._folder.routes(port), self._folder.failure_log
-        rendered = render_listener(port, self._host, self._ports.of(port), routes, failures, source)
-        return compact(rendered)
+        return compact(render_listener(port, self._host, self._ports.of(port), routes, failures, *shape))
 
 
-def asks_for_source(sites: Sequence[Site]) -> bool:
-    return any(needs_source(site.rules) for site in sites)
+def shape_of(sites: Sequence[Site]) -> Shape:
+    """What of the sites of a port is in its listener itself. The marks of those that share it add up."""
+    marks = [site.marks for site in sites if site.marks]
+    return any(needs_source(site.rules) for site in sites), tuple(map(sum, zip(*marks, strict=True)))

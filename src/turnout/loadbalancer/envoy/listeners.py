@@ -1,11 +1,13 @@
 """A port as Envoy's listener, and the process's own configuration. Pure.
 
-Nothing that changes in the life of a load balancer is in here: Envoy would replace the listener, and end its oldest
-connections after the drain time.
+Next to nothing that changes in the life of a load balancer is in here: Envoy replaces the chain of the listener, says
+goodbye on the connections of the former one (`Connection: close`, GOAWAY), and closes them after its drain time, which
+is a day (process.py). Where goodbyes are wanted there is a chain for each share of the connections.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from turnout.loadbalancer.envoy.clusters import file_source
@@ -36,8 +38,18 @@ LOG_FORMAT = {
 }
 
 
-def render_listener(port: int, host: str, bound_port: int, routes_file: Path, failure_log: Path, source: bool) -> Json:
-    """Envoy's Listener of a port of the API. `source`: a rule asks for the address of the connection."""
+def render_listener(
+    port: int,
+    host: str,
+    bound_port: int,
+    routes_file: Path,
+    failure_log: Path,
+    source: bool,
+    marks: Sequence[int] = (),
+) -> Json:
+    """Envoy's Listener of a port of the API. `source`: a rule asks for the address of the connection.
+
+    `marks`: of the shares into which the connections are parted; none: they are not."""
     manager: Json = {
         "@type": _HTTP,
         "stat_prefix": route_config_name(port),
@@ -68,12 +80,54 @@ def render_listener(port: int, host: str, bound_port: int, routes_file: Path, fa
     }
     if source:
         manager["early_header_mutation_extensions"] = [_SOURCE]
-    return {
+    listener: Json = {
         "@type": TYPE,
         "name": route_config_name(port),
         "address": {"socket_address": {"address": host, "port_value": bound_port}},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
+    if marks:
+        # The name of a filter is nothing but a name: another one makes it another chain.
+        listener["filter_chains"] = [
+            {"name": f"share-{number}", "filters": [{"name": f"http {mark}", "typed_config": manager}]}
+            for number, mark in enumerate(marks)
+        ]
+        listener["filter_chain_matcher"] = _shares(len(marks))
+    return listener
+
+
+def marks_in(listener: Json) -> tuple[int, ...]:
+    """The marks that a listener was rendered with."""
+    names = [chain["filters"][0]["name"] for chain in listener["filter_chains"]]
+    return tuple(int(name.removeprefix("http ")) for name in names) if "filter_chain_matcher" in listener else ()
+
+
+def _shares(count: int) -> Json:
+    """A connection's share is the last but one digit of its source port: kernels hand out even ports, or odd ones."""
+    matchers = [
+        {
+            "predicate": {"single_predicate": {"input": _SOURCE_PORT, "value_match": _digit(number)}},
+            "on_match": _chain(number),
+        }
+        for number in range(count - 1)
+    ]
+    return {"matcher_list": {"matchers": matchers}, "on_no_match": _chain(count - 1)}
+
+
+def _digit(digit: int) -> Json:
+    return {"safe_regex": {"google_re2": {}, "regex": f".*{digit}."}}
+
+
+def _chain(number: int) -> Json:
+    name = f"share-{number}"
+    value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": name}
+    return {"action": {"name": name, "typed_config": value}}
+
+
+_SOURCE_PORT = {
+    "name": "source port",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.SourcePortInput"},
+}
 
 
 _SOURCE = {
@@ -117,6 +171,7 @@ def _failure_log(path: Path) -> Json:
 STATS: list[Json] = [
     {"safe_regex": {"regex": r"cluster\.[^.]+\.upstream_rq_(total|active|pending_active|completed|[2345]xx|time)"}},
     {"safe_regex": {"regex": r"(cluster\.[^.]+\.up|http\.port-\d+\.down)stream_cx_(total|active)"}},
+    {"safe_regex": {"regex": r"http\.port-\d+\.downstream_cx_drain_close"}},
     {"suffix": "update_rejected"},
     {"prefix": "server."},
 ]

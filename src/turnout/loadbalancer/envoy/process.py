@@ -24,6 +24,12 @@ log = logging.getLogger(__name__)
 
 ARGUMENTS = (
     "--disable-hot-restart",
+    # The former connections of a listener that is replaced are told at their next answer, and cut after this time: a
+    # day is more than any stream can count on, and at the default of ten minutes downloads would be lost.
+    "--drain-strategy",
+    "immediate",
+    "--drain-time-s",
+    "86400",
     # Lines of the logs of health and failures are written when they happen, not when 64 KiB have gathered.
     "--file-flush-min-size-kb",
     "0",

@@ -256,6 +256,9 @@ class Envoy:
     async def connections(self, port: int) -> int | None:
         return await self._patiently(lambda: self._admin.connections(route_config_name(port)))
 
+    async def goodbyes(self, port: int) -> int | None:
+        return await self._patiently(lambda: self._admin.goodbyes(route_config_name(port)))
+
     async def completed(self, group: str) -> int:
         return await self._patiently(lambda: self._admin.completed(group))
 

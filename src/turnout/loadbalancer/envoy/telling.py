@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from turnout.loadbalancer.envoy.clusterfile import ClusterFile, IsHealthy
 from turnout.loadbalancer.envoy.files import Folder
-from turnout.loadbalancer.envoy.listenerfile import ListenerFile, asks_for_source
+from turnout.loadbalancer.envoy.listenerfile import ListenerFile, Shape, shape_of
 from turnout.loadbalancer.envoy.pace import CLUSTER_S, HOST_S, Pace
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routefile import RouteFiles
@@ -157,6 +157,6 @@ class Teller:
         return changed
 
 
-def _listening(picture: Picture) -> dict[int, bool]:
+def _listening(picture: Picture) -> dict[int, Shape]:
     """What of the ports is in the listeners themselves."""
-    return {port: asks_for_source(sites) for port, sites in picture.ports.items()}
+    return {port: shape_of(sites) for port, sites in picture.ports.items()}
