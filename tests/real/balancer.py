@@ -1,4 +1,4 @@
-"""A load balancer room with a real Envoy, without the rest of the engine, and small applications to lead to."""
+"""A load balancer room with a real Envoy, without the rest of the engine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.real.application import Application as Application
+from tests.real.client import Client as Client
+from tests.real.client import answers as answers
+from tests.real.client import get as get
 from turnout.aws import Answer, Aws
 from turnout.clock import Clock
 from turnout.config import Config
@@ -130,167 +134,6 @@ async def running(home: Path, **config: Any) -> AsyncIterator[Balancer]:
     finally:
         await balancer.close()
         await balancer.envoy.stop()
-
-
-class Application:
-    """Answers its name; and streams, sleeps, downloads, echoes and breaks off on request.
-
-    `code` answers its checks; 0 never does.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.code = 200
-        self.port = 0
-        self.requests = 0
-        self.checks = 0
-        self.last_head: dict[str, str] = {}
-        self.gate = asyncio.Event()
-        """Holds up /gated, /sse and /download half way."""
-        self._connections: set[asyncio.StreamWriter] = set()
-
-    async def start(self, port: int = 0) -> Application:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def stop(self) -> None:
-        self._server.close()
-        for writer in self._connections:
-            writer.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
-        try:
-            while await self._answer(reader, writer):
-                pass
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._connections.discard(writer)
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        lines = head.split("\r\n")
-        path = lines[0].split()[1]
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
-        if "ELB-HealthChecker" in headers.get("user-agent", ""):
-            self.checks += 1
-            if self.code == 0:
-                await self.gate.wait()
-            writer.write(f"HTTP/1.1 {self.code} X\r\ncontent-length: 0\r\n\r\n".encode())
-            return True
-        self.requests += 1
-        self.last_head = headers
-        if path == "/sse":
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-            for number in range(5):
-                if number == 2:
-                    await self.gate.wait()
-                writer.write(_chunk(f"data: {self.name} {number}\n\n"))
-                await writer.drain()
-                await asyncio.sleep(0.05)
-            writer.write(b"0\r\n\r\n")
-        elif path == "/download":
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + b"a" * 500_000)
-            await self.gate.wait()
-            writer.write(b"b" * 500_000)
-        elif path == "/gated":
-            await self.gate.wait()
-            self._say(writer, 200, self.name)
-        elif path == "/broken":
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
-            await writer.drain()
-            return False
-        elif path == "/refused":
-            return False
-        elif path == "/error":
-            self._say(writer, 500, "the application's own")
-        elif headers.get("upgrade") == "websocket":
-            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
-            while line := await reader.readline():
-                writer.write(f"{self.name} ".encode() + line)
-            return False
-        else:
-            self._say(writer, 200, self.name)
-        await writer.drain()
-        return True
-
-    @staticmethod
-    def _say(writer: asyncio.StreamWriter, code: int, text: str) -> None:
-        writer.write(f"HTTP/1.1 {code} X\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
-
-
-def _chunk(text: str) -> bytes:
-    return f"{len(text):x}\r\n{text}\r\n".encode()
-
-
-class Client:
-    """One connection to a listener."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def send(self, path: str = "/", host: str = "localhost", **headers: str) -> None:
-        if self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        method = headers.pop("x_method", "GET")
-        self._writer.write(f"{method} {path} HTTP/1.1\r\nhost: {host}\r\n{more}\r\n".encode())
-
-    async def head(self) -> tuple[int, dict[str, str]]:
-        assert self._reader is not None
-        lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        pairs = (line.partition(":") for line in lines[1:] if line)
-        return int(lines[0].split()[1]), {k.lower(): v.strip() for k, _, v in pairs}
-
-    async def body(self, headers: dict[str, str]) -> str:
-        assert self._reader is not None
-        if "content-length" in headers:
-            return (await self._reader.readexactly(int(headers["content-length"]))).decode()
-        text = ""
-        while size := int(await self._reader.readline(), 16):
-            text += (await self._reader.readexactly(size + 2))[:-2].decode()
-        await self._reader.readline()
-        return text
-
-    async def get(self, path: str = "/", host: str = "localhost", **headers: str) -> tuple[int, str]:
-        await self.send(path, host, **headers)
-        code, replied = await self.head()
-        return code, await self.body(replied)
-
-    async def line(self, text: str) -> str:
-        """On a websocket: what comes back for a line."""
-        assert self._reader is not None
-        assert self._writer is not None
-        self._writer.write(f"{text}\n".encode())
-        return (await self._reader.readline()).decode().strip()
-
-    async def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._reader = self._writer = None
-
-
-async def get(port: int, path: str = "/", host: str = "localhost", **headers: str) -> tuple[int, str]:
-    """One request on a connection of its own."""
-    client = Client(port)
-    try:
-        return await client.get(path, host, **headers)
-    finally:
-        await client.close()
-
-
-async def answers(port: int, text: str, path: str = "/", host: str = "localhost") -> bool:
-    """Whether 200 and this text is what comes back; to be asked again and again."""
-    try:
-        return await get(port, path, host) == (200, text)
-    except (OSError, asyncio.IncompleteReadError):
-        return False
 
 
 class Load:
