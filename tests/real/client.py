@@ -41,6 +41,13 @@ class Client:
         code, replied = await self.head()
         return code, await self.body(replied)
 
+    async def post(self, text: str, path: str = "/") -> tuple[int, str]:
+        await self.send(path, x_method="POST", content_length=str(len(text)))
+        assert self._writer is not None
+        self._writer.write(text.encode())
+        code, replied = await self.head()
+        return code, await self.body(replied)
+
     async def line(self, text: str) -> str:
         """On a websocket: what comes back for a line."""
         assert self._reader is not None
