@@ -34,6 +34,8 @@ class FakeEcs:
         self.fate = "healthy"
         self.controller = "CODE_DEPLOY"
         self.drain_s = 20.0
+        self.last_status = "STOPPED"
+        """Of tasks that have failed."""
         self.grace_s = 0
         self.sets: list[dict[str, Any]] = []
         self.fates: dict[str, str] = {}
@@ -126,6 +128,7 @@ class FakeEcs:
         if status == "STOPPED" and fate == "crashing":
             return task | {
                 "stopCode": "EssentialContainerExited",
+                "lastStatus": self.last_status,
                 "stoppedReason": "Essential container in task exited",
                 "stoppedAt": float(number),
                 "containers": [container | {"exitCode": 3}],

@@ -394,3 +394,15 @@ def test_the_words_for_file_exists_behavior_are_awss(shop: Deploying) -> None:
     assert refused(lambda: shop.deploy(fileExistsBehavior="RETAIN"))[1] == (
         "For Lambda, ECS and Kubernetes deployment, fileExistsBehavior can not be specified"
     )
+
+
+def test_a_deployment_does_not_fail_before_the_last_words_of_its_tasks_have_been_read(shop: Deploying) -> None:
+    shop.create_group()
+    shop.ecs.fate = "crashing"
+    shop.ecs.last_status = "DEPROVISIONING"
+    deployment_id = shop.deploy()
+    shop.tick(3)
+    assert shop.info(deployment_id)["status"] == "InProgress"
+    shop.ecs.last_status = "STOPPED"
+    shop.tick(3)
+    assert "Its last output:\n  last words in" in shop.info(deployment_id)["errorInformation"]["message"]

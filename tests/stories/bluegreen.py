@@ -13,16 +13,25 @@ class BlueGreen(Balanced):
 
     def __init__(self, stage: Stage, version: str = "v1", *, delay_s: int = 60, count: int = 1, **options: Any) -> None:
         super().__init__(stage, stage.name(), delay_s)
-        self.codedeploy, self.ecs = stage.clients("codedeploy"), stage.clients("ecs")
         target = {"targetGroupArn": self.a, "containerName": "app", "containerPort": 80}
         self.ecs.create_service(
             cluster=CLUSTER, serviceName=self.name, taskDefinition=stage.register(self.name, version),
             desiredCount=count, launchType="EC2", deploymentController={"type": "CODE_DEPLOY"}, loadBalancers=[target],
         )  # fmt: skip
         self.codedeploy.create_application(applicationName=self.name, computePlatform="ECS")
-        self.names = {"applicationName": self.name, "deploymentGroupName": self.name}
         self.options = options
-        self.group_has_been_made = False
+
+    @property
+    def codedeploy(self) -> Any:
+        return self.stage.clients("codedeploy")
+
+    @property
+    def ecs(self) -> Any:
+        return self.stage.clients("ecs")
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"applicationName": self.name, "deploymentGroupName": self.name}
 
     def ready(self) -> BlueGreen:
         """Until it serves; then its deployment group is made."""

@@ -78,8 +78,11 @@ class Stage:
 
     def register(self, family: str, version: str, **fate: Any) -> str:
         """A task definition that runs a version: its ARN."""
+        logs = {"awslogs-group": f"/ecs/{family}", "awslogs-create-group": "true"}
+        logs |= {"awslogs-region": self.clients.region, "awslogs-stream-prefix": "app"}
         container = {
             "name": "app",
+            "logConfiguration": {"logDriver": "awslogs", "options": logs},
             "image": self.image(version, **fate),
             "memory": 64,
             "stopTimeout": 5,
@@ -104,11 +107,14 @@ class Balanced:
     def __init__(self, stage: Stage, name: str, delay_s: int) -> None:
         self.stage, self.name = stage, name
         number = int(name.removeprefix("s"))
-        self.elb = stage.clients("elbv2")
         self.balancer = self.elb.create_load_balancer(Name=name, Subnets=stage.subnets)["LoadBalancers"][0]
         self.a, self.b = (self._group(f"{name}-{letter}", delay_s) for letter in "ab")
         self.listener = self._listen(20000 + number)
         self.test_listener = self._listen(21000 + number)
+
+    @property
+    def elb(self) -> Any:
+        return self.stage.clients("elbv2")
 
     def _group(self, name: str, delay_s: int) -> str:
         made = self.elb.create_target_group(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,7 +27,7 @@ SHAPES: dict[str, tuple[list[int], int]] = {
 
 
 @pytest.fixture(scope="module")
-def deployed(stage: Stage) -> Iterator[dict[str, tuple[BlueGreen, str]]]:
+def deployed(stage: Stage) -> dict[str, tuple[BlueGreen, str]]:
     """Configuration → a service that was deployed with it under load, and the deployment."""
     for name, routing in CUSTOM.items():
         stage.clients("codedeploy").create_deployment_config(
@@ -41,7 +40,7 @@ def deployed(stage: Stage) -> Iterator[dict[str, tuple[BlueGreen, str]]]:
         ids = {config: service.deploy("v2", config) for config, service in made.items()}
         for config, service in made.items():
             service.wait(ids[config])
-    yield {config: (service, ids[config]) for config, service in made.items()}
+    return {config: (service, ids[config]) for config, service in made.items()}
 
 
 @pytest.mark.parametrize("config", SHAPES)

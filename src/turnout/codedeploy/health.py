@@ -73,6 +73,11 @@ def unhealthy_among(targets: Sequence[Document]) -> str | None:
     return next((_describe(target) for target in targets if target["TargetHealth"]["State"] == "unhealthy"), None)
 
 
+def is_ending(task: Document | None) -> bool:
+    """Whether a task has failed, but is not STOPPED yet: until then what it said may not have been read to the end."""
+    return task is not None and "stopCode" in task and task.get("lastStatus", "STOPPED") != "STOPPED"
+
+
 def reason_of(task: Document) -> str:
     """Why a task stopped, for people: ECS's reason, and what became of each container."""
     parts = [str(task.get("stoppedReason") or task.get("stopCode") or "stopped without a reason")]

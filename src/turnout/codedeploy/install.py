@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.codedeploy.colours import primary_of, task_set_made_for, task_set_of, task_sets_info
-from turnout.codedeploy.health import Never, Sight, unhealthy_among, verdict
+from turnout.codedeploy.health import Never, Sight, is_ending, unhealthy_among, verdict
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.routes import routes_with
 from turnout.codedeploy.tail import log_tail
@@ -16,6 +16,7 @@ from turnout.errors import StepFailed
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Step
 
+LAST_WORDS_S = 0.25
 LOOK_AGAIN_S = 5.0
 """In case nothing wakes us: the grace period of a target ends without a sound."""
 
@@ -130,6 +131,8 @@ class Install:
         )
         if (unhealthy := unhealthy_among(health["TargetHealthDescriptions"])) is not None:
             reach.remember(run, unhealthy=unhealthy)
+        if isinstance(seen, Never) and is_ending(seen.task):
+            return Wait(LAST_WORDS_S, f"{seen.why}; its last words are being read")
         if isinstance(seen, Never):
             checked = reach.facts(run).get("unhealthy")
             why = seen.why if checked is None or checked in seen.why else f"{seen.why.rstrip('.')}; {checked}"

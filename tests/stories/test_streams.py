@@ -1,0 +1,212 @@
+"""Through the switch: requests in flight, streams, websockets, downloads, HTTP/2; and each policy for what is long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.real.client import Client
+from tests.real.http2 import Http2
+from tests.stories.bluegreen import BlueGreen
+from tests.stories.stage import Stage
+
+DELAY_S = 180
+"""The deregistration delay: three seconds here."""
+
+
+@dataclass
+class Streams:
+    """What is in flight on v1 when the switch comes. Times are unix seconds."""
+
+    port: int
+    downloaded: list[int] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
+    endless_until: float = 0.0
+    """When the stream that would go on for a minute ended."""
+    socket_until: float = 0.0
+    socket_said: list[str] = field(default_factory=list)
+    posted: list[tuple[int, str]] = field(default_factory=list)
+    is_over: bool = False
+
+    async def open(self, *, ends_s: float) -> list[asyncio.Task[None]]:
+        """`ends_s`: how long the streams take that end by themselves."""
+        tasks = [self._download(ends_s), self._events(ends_s), self._slow(ends_s), self._events_over_2(ends_s)]
+        tasks += [self._endless(), self._socket(), self._post()]
+        began = [asyncio.create_task(task) for task in tasks]
+        await asyncio.sleep(0.3)
+        return began
+
+    async def _download(self, seconds: float) -> None:
+        client = Client(self.port)
+        await client.send(f"/download?seconds={seconds}")
+        _, headers = await client.head()
+        self.downloaded.append(len(await client.body(headers)))
+        assert headers["x-version"] == "v1"
+        await client.close()
+
+    async def _events(self, seconds: float) -> None:
+        client = Client(self.port)
+        self.events.append((await client.get(f"/sse?seconds={seconds}"))[1])
+        # The connection has not been cut: its next request goes to whoever serves now.
+        self.slow.append((await client.get())[1])
+        await client.close()
+
+    async def _slow(self, seconds: float) -> None:
+        client = Client(self.port)
+        self.slow.append((await client.get(f"/slow?seconds={seconds}"))[1])
+        await client.close()
+
+    async def _events_over_2(self, seconds: float) -> None:
+        client = await Http2(self.port).open()
+        stream = client.send(f"/sse?seconds={seconds}")
+        self.events.append(await client.until_ended(stream))
+        await client.close()
+
+    async def _endless(self) -> None:
+        client = Client(self.port)
+        try:
+            await client.get("/sse?seconds=60")
+        except (asyncio.IncompleteReadError, OSError, ValueError):
+            self.endless_until = time.time()
+        await client.close()
+
+    async def _socket(self) -> None:
+        client = Client(self.port)
+        await client.send("/ws", connection="upgrade", upgrade="websocket")
+        assert (await client.head())[0] == 101
+        while not self.is_over and (said := await client.line("x")):
+            self.socket_said.append(said)
+            await asyncio.sleep(0.05)
+        self.socket_until = time.time()
+        await client.close()
+
+    async def _post(self) -> None:
+        client = Client(self.port)
+        while not self.is_over:
+            self.posted.append(await client.post("text"))
+            await asyncio.sleep(0.02)
+        await client.close()
+
+
+async def told(service: BlueGreen, deployment: str) -> dict[str, Any]:
+    """The receipt, once the deployment has succeeded."""
+    await asyncio.to_thread(service.wait, deployment)
+    return await asyncio.to_thread(service.receipt, deployment)
+
+
+def times(receipt: dict[str, Any], step: str) -> tuple[float, float]:
+    found = next(one for one in receipt["steps"] if one["name"] == step)
+    return found["startedAt"], found["endedAt"]
+
+
+def check_finished(streams: Streams) -> None:
+    """What ends by itself has ended on v1, whole; posts went on over one connection, to v1 and then to v2."""
+    assert streams.downloaded == [1_000_000]
+    assert [events.count("data: v1") for events in streams.events] == [20, 20]
+    assert sorted(streams.slow) == ["v1", "v2"]
+    assert set(streams.socket_said) == {"v1 x"}
+    said = [text for code, text in streams.posted if code == 200]
+    assert len(said) == len(streams.posted)
+    assert said == sorted(said), "once v2 has answered, v1 does not any more"
+    assert {said[0], said[-1]} == {"v1 text", "v2 text"}
+
+
+def test_what_is_in_flight_ends_on_the_old_and_what_does_not_end_is_cut_at_the_deadline_and_not_before(
+    stage: Stage,
+) -> None:
+    """The drain trio: in flight → the old; deadline → cut; a new connection → the new. Policy: cut."""
+    service = BlueGreen(stage, delay_s=DELAY_S).ready()
+
+    async def story() -> None:
+        streams = Streams(service.port())
+        tasks = await streams.open(ends_s=2)
+        receipt = await told(service, await asyncio.to_thread(service.deploy, "v2"))
+        assert (await Client(service.port()).get())[1] == "v2"
+        streams.is_over = True
+        await asyncio.gather(*tasks)
+        check_finished(streams)
+        began, ended = times(receipt, "TerminateBlue")
+        for cut_at in (streams.endless_until, streams.socket_until):
+            assert DELAY_S / stage.speed - 0.1 < cut_at - began, "nothing is cut before the deregistration delay"
+            assert cut_at < ended + 1, "and at its end it is"
+        counted = receipt["longConnections"]
+        assert (counted["policy"], counted["cut"], counted["told"]) == ("cut", 2, 0)
+        assert counted["left"] >= 2
+        assert receipt["drained"]["deadlineReached"] is True
+        assert receipt["traffic"]["blue"]["failed"] == 0 or streams.endless_until
+
+    asyncio.run(story())
+
+
+def test_where_the_listener_says_leave_nothing_is_cut_at_all(stage: Stage) -> None:
+    service = BlueGreen(stage, delay_s=1).ready()
+    service.tag("leave")
+
+    async def story() -> None:
+        streams = Streams(service.port())
+        tasks = await streams.open(ends_s=2)
+        tasks[4].cancel()  # who listens for ever goes away by himself
+        deployment = await asyncio.to_thread(service.deploy, "v2")
+        await asyncio.gather(*tasks[:4])
+        assert (await asyncio.to_thread(service.info, deployment))["status"] == "InProgress"
+        assert streams.socket_until == 0.0, "the websocket is as it was"
+        streams.is_over = True
+        receipt = await told(service, deployment)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        check_finished(streams)
+        counted = receipt["longConnections"]
+        assert (counted["policy"], counted["cut"], receipt["drained"]["isProven"]) == ("leave", 0, True)
+
+    asyncio.run(story())
+
+
+def test_where_the_listener_says_announce_clients_reopen_while_the_delay_passes(stage: Stage) -> None:
+    service = BlueGreen(stage, delay_s=DELAY_S).ready()
+    service.tag("announce")
+
+    async def story() -> None:
+        streams = Streams(service.port())
+        tasks = await streams.open(ends_s=2)
+        kept = [Client(service.port()) for _ in range(30)]
+        closed: list[float] = []
+        for client in kept:
+            assert await client.get() == (200, "v1")
+        deployment = await asyncio.to_thread(service.deploy, "v2")
+        waiting = asyncio.create_task(told(service, deployment))
+        while not waiting.done():
+            for client in list(kept):
+                await client.send()
+                code, headers = await client.head()
+                assert (code, len(await client.body(headers))) == (200, 2)
+                if headers.get("connection") == "close":
+                    closed.append(time.time())
+                    kept.remove(client)
+                    await client.close()
+            await asyncio.sleep(0.02)
+        receipt = await waiting
+        streams.is_over = True
+        await asyncio.gather(*tasks)
+        check_finished_after_goodbyes(streams)
+        for client in kept:
+            await client.close()
+        assert len(closed) == 30, "everybody has been told"
+        began, _ = times(receipt, "TerminateBlue")
+        assert closed[-1] - closed[0] > 1, "not all at the same time"
+        assert min(closed) > began - 0.1
+        assert min(streams.endless_until, streams.socket_until) - began > DELAY_S / stage.speed - 0.1
+        counted = receipt["longConnections"]
+        assert (counted["policy"], counted["cut"]) == ("announce", 2)
+        assert counted["told"] >= 30
+        assert receipt["traffic"]["unrouted"]["failed"] == 0
+
+    asyncio.run(story())
+
+
+def check_finished_after_goodbyes(streams: Streams) -> None:
+    """As otherwise; but a connection may have been closed after the stream on it, and then no next request fits on."""
+    assert streams.downloaded == [1_000_000]
+    assert [events.count("data: v1") for events in streams.events] == [20, 20]
+    assert set(streams.socket_said) == {"v1 x"}
