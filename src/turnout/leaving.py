@@ -15,8 +15,9 @@ from turnout.errors import TurnoutError
 from turnout.traffic import LONG_CONNECTIONS, LONG_CONNECTIONS_TAG, Drained, Traffic
 
 LOOK_AGAIN_S = 0.25
-LEFT_LOOK_AGAIN_S = 15.0
-"""Past the deregistration delay a connection that is left may stay for days: nobody waits for its end to the second."""
+LEFT_LOOK_AGAIN_S, LEFT_LOOK_SHARE = 15.0, 0.05
+"""A connection that is left may stay for days: the longer it has been waited for, the less its end matters to the
+second. The next look comes after a twentieth of the time that has passed, and after 15 s at the latest."""
 IN_FORCE_WITHIN_S = 600.0
 """How long after the deregistration delay a balancer that is silent, or refuses the weights, is waited for."""
 SILENT = ""
@@ -61,7 +62,7 @@ class Leaving:
         if may_go(side.policy, drained, is_due=is_due):
             known["deadline_reached"] = is_due and not drained.is_proven
             return known, None
-        return known, LEFT_LOOK_AGAIN_S if is_due and drained.is_in_force else LOOK_AGAIN_S
+        return known, max(LOOK_AGAIN_S, min(LEFT_LOOK_AGAIN_S, (now - since) * LEFT_LOOK_SHARE))
 
     async def watch(self, side: Side, known: Known, since: float) -> tuple[Known, float | None]:
         """While the tasks drain, `since` when: (what is known, seconds until the next look); None: all is known."""

@@ -6,14 +6,23 @@ import asyncio
 
 
 class Client:
-    """One connection to a listener."""
+    """One connection to a listener, and another one once it is told goodbye."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._is_told_goodbye = False
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def send(self, path: str = "/", host: str = "localhost", **headers: str) -> None:
+        if self._is_told_goodbye:
+            await self.close()
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
@@ -24,7 +33,9 @@ class Client:
         assert self._reader is not None
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         pairs = (line.partition(":") for line in lines[1:] if line)
-        return int(lines[0].split()[1]), {k.lower(): v.strip() for k, _, v in pairs}
+        headers = {k.lower(): v.strip() for k, _, v in pairs}
+        self._is_told_goodbye = headers.get("connection") == "close"
+        return int(lines[0].split()[1]), headers
 
     async def body(self, headers: dict[str, str]) -> str:
         assert self._reader is not None
@@ -59,6 +70,7 @@ class Client:
         if self._writer is not None:
             self._writer.close()
             self._reader = self._writer = None
+            self._is_told_goodbye = False
 
 
 async def get(port: int, path: str = "/", host: str = "localhost", **headers: str) -> tuple[int, str]:

@@ -103,7 +103,7 @@ def test_requests_that_arrive_by_another_way_do_not_keep_blue_for_longer_than_th
     shop.create_group()
     shop.balancer.is_quiet = False
     shop.deploy()
-    shop.tick(20)
+    shop.tick(25)
     assert "DeleteTaskSet ecs-svc/1" in shop.ecs.calls
 
 
