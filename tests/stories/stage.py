@@ -137,7 +137,9 @@ class Balanced:
 
     def port(self, listener: str | None = None) -> int:
         """Where a listener answers on this machine; the production listener's, unless another is named."""
-        address: str = self.stage.clients.told("health")["listeners"][listener or self.listener]
+        health, arn = self.stage.clients.told("health"), listener or self.listener
+        assert arn not in health["silentListeners"], health["silentListeners"][arn]
+        address: str = health["listeners"][arn]
         return int(address.rpartition(":")[2])
 
     def weights(self, listener: str | None = None) -> dict[str, int]:
