@@ -157,6 +157,31 @@ def test_a_rolling_update_is_steady_when_nothing_old_counts() -> None:
     assert done.finished == ("set-ACTIVE",)
 
 
+def test_the_former_deployment_is_kept_without_tasks_for_as_long_as_the_new_one_may_go_back() -> None:
+    going = {"is_deploying": True}
+    kept = decide(rolling(one_set(status="ACTIVE", is_source=True), one_set(up(), up()), **going), NOW)
+    assert (kept.finished, kept.is_steady) == ((), False)
+    assert decide(rolling(one_set(status="ACTIVE"), one_set(up(), up())), NOW).finished == ("set-ACTIVE",)
+
+
+def test_a_failed_deployment_starts_nothing_and_the_former_one_stops_nothing() -> None:
+    good, bad = up(), up(is_failing=True)
+    stalled = one_set(good, bad, is_stalled=True)
+    decision = decide(rolling(one_set(up(), up(), status="ACTIVE"), stalled, desired=4), NOW)
+    assert (decision.starts, decision.surplus, decision.unhealthy) == ({}, (), (bad.id,))
+    assert decide(service(one_set(good, is_stalled=True), desired=3, shifts=True), NOW).starts == {}
+
+
+def test_a_task_has_started_well_when_it_is_healthy_or_unchecked_and_has_run_for_a_moment() -> None:
+    def well(*tasks: TaskSeen) -> tuple[str, ...]:
+        return decide(service(one_set(*tasks)), NOW).started_well
+
+    healthy, unchecked, young = up(0.5), replace(up(3), is_checked=False), replace(up(1), is_checked=False)
+    assert well(healthy, unchecked, young, up(is_healthy=False), coming()) == (healthy.id, unchecked.id)
+    assert well(replace(healthy, has_started_well=True)) == ()
+    assert decide(service(one_set(young, up())), NOW).look_at == NOW + 2
+
+
 def test_the_first_restarts_are_quick_and_none_waits_longer_than_a_minute() -> None:
     assert [backoff_s(n) for n in range(5)] == [0.0, 0.25, 0.5, 1.0, 2.0]
     assert backoff_s(1000) == 60.0
