@@ -159,6 +159,17 @@ def test_a_check_goes_on_after_a_crash_when_it_was_due_and_ends_with_its_contain
     assert shop.runs.of_kind("ecs.check") == []
 
 
+def test_a_container_goes_on_being_checked_although_the_engine_keeps_dying_in_its_checks(shop: Serving) -> None:
+    checked(shop)
+    for _ in range(6):
+        with shop.store.transaction() as tx:
+            # What a kill between the two commits of a step leaves behind.
+            tx.execute("UPDATE steps SET attempts = attempts + 1 WHERE name = 'Check'")
+    shop.tick(30)
+    assert [task["healthStatus"] for task in shop.tasks()] == ["HEALTHY"]
+    assert len(shop.runs.of_kind("ecs.check", is_open=True)) == 1
+
+
 def test_a_container_starts_when_what_it_waits_for_has_succeeded_and_is_healthy(shop: Serving) -> None:
     together(
         shop,

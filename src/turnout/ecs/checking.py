@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from turnout.ecs.checks import UNKNOWN, after, command_of, delay_s
-from turnout.ecs.containers import CHECK, Containers
+from turnout.ecs.containers import CHECK, Containers, begin_checking
 from turnout.ecs.room import Room
 from turnout.ecs.task_description import announce_task
 from turnout.ecs.task_rows import Task
@@ -72,4 +72,7 @@ class CheckPlan(StraightPlan):
         room.wake_set(tx, task.task_set)
 
     def settle(self, tx: Transaction, run: Run, steps: object) -> None:
+        """A container that runs goes on being checked, also if the engine was killed in its checks again and again."""
         self._room.runs.forget(tx, run.id)
+        if self._running(run) is not None:
+            begin_checking(self._room, tx, run.region, str(run.lane), run.spec)

@@ -70,11 +70,7 @@ class Containers:
         with self._room.store.transaction() as tx:
             self._learn(tx, run, name, state, **facts)
             if check and state.is_running:
-                # `name` is the workload's, and the run is gone before another container could bear it.
-                spec = {"container": name, "check": check}
-                self._room.runs.insert(
-                    tx, CHECK, run.region, workload.name, spec, [StepSpec("Check", 0)], lane=run.name
-                )
+                begin_checking(self._room, tx, run.region, run.name, {"container": name, "check": check})
 
     async def workload(self, run: Run, name: str) -> Workload:
         """A container that has been started, as the runtime knows it."""
@@ -180,6 +176,12 @@ class Containers:
         for step in self._room.runs.steps(checking.id) if checking else ():
             if step.status is Status.IN_PROGRESS:
                 self._room.runs.signal(tx, step.id)
+
+
+def begin_checking(room: Room, tx: Transaction, region: str, task_id: str, spec: dict[str, Any]) -> None:
+    """The run that checks a container for as long as it runs, under the name of its workload."""
+    name = workload_name(task_id, spec["container"])
+    room.runs.insert(tx, CHECK, region, name, spec, [StepSpec("Check", 0)], lane=task_id)
 
 
 def _workload(run: Run, container: Mapping[str, Any], image: str) -> Workload:
