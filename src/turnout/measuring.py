@@ -55,9 +55,15 @@ def datum(
     }
 
 
-async def publish(aws: Aws, principal: str, namespace: str, region: str, data: Sequence[Datum]) -> None:
-    """Put metrics as the service `principal` (elasticloadbalancing.amazonaws.com): AWS/… is for services only."""
+async def publish(
+    aws: Aws, principal: str, namespace: str, region: str, data: Sequence[Datum], cause: str | None = None
+) -> None:
+    """Put metrics as the service `principal` (elasticloadbalancing.amazonaws.com): AWS/… is for services only.
+
+    With a `cause` it may be repeated: the same data for the same cause are put once.
+    """
     for start in range(0, len(data), MOST_DATA):
         members = {"Namespace": namespace, "MetricData": list(data[start : start + MOST_DATA])}
-        await aws.dispatch(Call("cloudwatch", "PutMetricData", region, members, principal=principal))
+        part = None if cause is None else f"{cause}/{region}/{start}"
+        await aws.dispatch(Call("cloudwatch", "PutMetricData", region, members, part, principal))
         await asyncio.sleep(0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from turnout.cli.bootstrap import Made
 from turnout.cli.clients import Clients
@@ -45,6 +48,20 @@ class Shop:
         """SIGKILL of the engine; Envoy and the tasks go on."""
         os.kill(self.running.pid, signal.SIGKILL)
         assert wait_until_gone(self.running, 5)
+
+    def kill_envoy(self) -> None:
+        """And wait until its port is closed."""
+        envoy = json.loads((self.scene.home / "envoy" / "process.json").read_text())
+        os.kill(envoy["pid"], signal.SIGKILL)
+        self.until(lambda: not Path(f"/proc/{envoy['pid']}").exists())
+
+    def is_open(self) -> bool:
+        """Whether the production listener accepts connections."""
+        try:
+            with socket.create_connection(("127.0.0.1", urlsplit(self.made.address).port or 80), timeout=1):
+                return True
+        except OSError:
+            return False
 
     def sum_of(self, metric: str) -> float:
         """Of everything that has been published of the load balancer."""

@@ -86,21 +86,6 @@ def test_a_version_that_is_slow_is_stopped_while_blue_is_kept(shop: Shop) -> Non
     assert tally.version != "slow"
 
 
-def test_what_is_published_is_what_clients_got_also_over_a_kill_of_the_engine(shop: Shop) -> None:
-    metrics = ("RequestCount", "HTTPCode_Target_2XX_Count")
-    before = [shop.sum_of(metric) for metric in metrics]
-    with load_on(shop.made, kept=8, fresh=2) as load:
-        shop.until(lambda: load.tally().requests > 200)
-        shop.kill()
-        killed_at = load.tally().requests
-        shop.until(lambda: load.tally().requests > killed_at + 200)
-        shop.start()
-        shop.until(lambda: load.tally().requests > killed_at + 400)
-    tally = load.tally()
-    assert dict(tally.failures) == {}
-    shop.until(lambda: [shop.sum_of(m) - was for m, was in zip(metrics, before, strict=True)] == [tally.requests] * 2)
-
-
 class Native:
     """A service that ECS shifts by itself, behind the same load balancer: with its own groups and listener."""
 

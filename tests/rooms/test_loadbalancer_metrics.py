@@ -197,6 +197,39 @@ def test_nothing_is_counted_twice_and_nothing_lost_when_the_engine_is_killed(wat
     assert watched.said("HTTPCode_Target_5XX_Count") == [2]
 
 
+class Killed(BaseException):
+    """SIGKILL at a point."""
+
+
+def test_a_look_counts_once_wherever_the_engine_is_killed_in_it(watched: Watched) -> None:
+    """Before and after each of its commits."""
+    watched.alarm(Threshold=1000)
+    done, fatal, was_killed = 0, 0, True
+    while was_killed:
+        fatal, was_killed, points = fatal + 1, False, 0
+
+        def die(point: str, fatal: int = fatal) -> None:
+            nonlocal points
+            points += 1
+            if points == fatal:
+                raise Killed(point)
+
+        done += 10
+        watched.carry((done, 0, 0, 0), latency={1.5: done})
+        watched.world.tick(1)
+        watched.world.fuse = die
+        try:
+            watched.world.run(watched.world.engine.loadbalancer.metrics.look())
+        except Killed:
+            was_killed = True
+        watched.world.fuse = lambda point: None
+        watched.world.reboot()
+        watched.look()
+        assert sum(watched.said("RequestCount")) == done, f"killed at point {fatal}"
+        assert sum(watched.said("TargetResponseTime", "SampleCount")) == done
+    assert fatal > 4
+
+
 def test_counters_begin_anew_with_another_envoy(watched: Watched) -> None:
     watched.carry((40, 0, 0, 2), latency={1.5: 42})
     watched.minute()

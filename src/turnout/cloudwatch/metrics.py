@@ -35,7 +35,7 @@ class Metrics:
     _thinned_at: float
 
     def put_metric_data(self, call: Call) -> Answer:
-        """Durable when it returns; the alarms of these metrics are evaluated at once."""
+        """Durable when it returns, once for the same cause; the alarms of these metrics are evaluated at once."""
         namespace = call["Namespace"]
         if namespace.startswith("AWS/") and not call.principal.endswith(SERVICE_PRINCIPAL):
             raise AwsError("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
@@ -48,6 +48,8 @@ class Metrics:
         if not read:
             raise AwsError("MissingParameter", "The parameter MetricData is required.")
         with self._store.transaction() as tx:
+            if call.cause is not None and not self._tables.is_new(tx, call.cause, now):
+                return {}
             for datum, point, at in read:
                 step = self._clock.scaled_s(1.0 if datum.get("StorageResolution") == 1 else 60.0)
                 key = (call.region, namespace, datum["MetricName"], dimensions_key(datum.get("Dimensions")))

@@ -44,7 +44,13 @@ MIGRATIONS: Migrations = [
         type TEXT NOT NULL, summary TEXT NOT NULL, data TEXT NOT NULL
     );
     CREATE INDEX cloudwatch_history_alarm ON cloudwatch_history (region, alarm, at);
+    """,
     """
+    CREATE TABLE cloudwatch_causes (             -- what rooms have put, so that the same is not put twice
+        cause TEXT PRIMARY KEY,
+        at    REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
 ]
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -108,6 +114,11 @@ class Tables:
             (region, namespace, namespace, name, name, since),
         )
 
+    def is_new(self, tx: Transaction, cause: str, now: float) -> bool:
+        """Whether this has not been put for the same cause before; from now on it has."""
+        made = tx.execute("INSERT OR IGNORE INTO cloudwatch_causes VALUES (?, ?)", (cause, now))
+        return made.rowcount == 1
+
     def thin(self, tx: Transaction, now: float) -> None:
         """Keep what has grown old by longer spans, and forget what is too old."""
         for age_s, span_s in AGES:
@@ -124,6 +135,7 @@ class Tables:
         tx.execute("DELETE FROM cloudwatch_points WHERE at < ?", (now - OLDEST_S,))
         tx.execute("DELETE FROM cloudwatch_series WHERE last_at < ?", (now - OLDEST_S,))
         tx.execute("DELETE FROM cloudwatch_history WHERE at < ?", (now - HISTORY_S,))
+        tx.execute("DELETE FROM cloudwatch_causes WHERE at < ?", (now - DAY_S,))
 
     # Alarms
 

@@ -1,9 +1,10 @@
 """The metrics of AWS/ApplicationELB, from the proxy's counters.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
-Published once a minute, and every second while an alarm looks at the namespace. What has been published is kept: after
-a crash nothing is published twice, and what was served meanwhile counts for the minute in which the engine went down.
-A kill between the two commits of a look loses what that look saw. There is no AvailabilityZone: all is in one place.
+Published once a minute, and every second while an alarm looks at the namespace. What is to be published is kept in the
+commit that keeps how far the counters were read: after a crash it is put again, under the same cause, so nothing is
+counted twice and nothing is lost; and what was served meanwhile counts for the minute in which the engine went down.
+There is no AvailabilityZone: all is in one place.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from turnout.loadbalancer.mirror import Mirror
 from turnout.loadbalancer.proxy import Failure, Meters, Proxy
 from turnout.loadbalancer.records import Records, balancer_of
 from turnout.loadbalancer.traffic import difference
-from turnout.measuring import PERIOD_S, publish
+from turnout.measuring import PERIOD_S, Datum, publish
 from turnout.store import Shelf
 
 NAMESPACE = "AWS/ApplicationELB"
@@ -57,10 +58,14 @@ class Metrics:
         self._kept = Shelf(records.store, "elbv2.meter")
         self._readings: dict[str, Reading] | None = None
         self._hosts: Hosts = {}
+        self._is_published = False
+        """Whether all that is kept has been put: not known of what an engine before this one has kept."""
 
     async def look(self) -> None:
         now, period_s = self._clock.now(), self._clock.scaled_s(PERIOD_S)
         last = self._kept.find("", LOOK)
+        if last is not None and not self._is_published:
+            await self._publish(last)
         ends_period = last is None or now // period_s != last["at"] // period_s
         if not ends_period and not self._is_watched(NAMESPACE):
             return
@@ -77,7 +82,7 @@ class Metrics:
         """The first look of a home: what went before is nobody's."""
         readings = {name: account(Reading(), m, meters.epoch, ())[0] for name, m in meters.groups.items()}
         await self._times(readings, [name for name, meter in meters.groups.items() if meter.completed])
-        self._keep(meters, now, meters.position, readings)
+        self._keep(meters, now, meters.position, readings, {})
 
     async def _tell(self, meters: Meters, last: Mapping[str, Any], now: float, ends_period: bool) -> None:
         readings = self._load()
@@ -115,9 +120,13 @@ class Metrics:
         self._hosts = hosts
         if not (ends_period or changed or data.by_region or position != last["position"]):
             return  # within a minute nothing is worth a commit but news
-        self._keep(meters, now, position, changed)
-        for region, found in data.by_region.items():
-            await publish(self._aws, PRINCIPAL, NAMESPACE, region, found)
+        await self._publish(self._keep(meters, now, position, changed, data.by_region))
+
+    async def _publish(self, look: Mapping[str, Any]) -> None:
+        self._is_published = False
+        for region, data in look["data"].items():
+            await publish(self._aws, PRINCIPAL, NAMESPACE, region, data, f"elbv2.look/{look['at']}")
+        self._is_published = True
 
     @staticmethod
     def _has_moved(readings: Mapping[str, Reading], meters: Meters, name: str) -> bool:
@@ -212,12 +221,19 @@ class Metrics:
             self._readings = {body["group"]: Reading(**body["reading"]) for _, body in rows if "group" in body}
         return self._readings
 
-    def _keep(self, meters: Meters, now: float, position: list[int], changed: Mapping[str, Reading]) -> None:
+    def _keep(
+        self,
+        meters: Meters,
+        now: float,
+        position: list[int],
+        changed: Mapping[str, Reading],
+        data: Mapping[str, Sequence[Datum]],
+    ) -> Mapping[str, Any]:
         readings = self._load()
         readings.update(changed)
         gone = [name for name in readings if name not in self._mirror.arns and name not in meters.groups]
         ports = {str(port): meter.connections for port, meter in meters.ports.items()}
-        look = {"at": now, "epoch": meters.epoch, "position": position, "ports": ports}
+        look = {"at": now, "epoch": meters.epoch, "position": position, "ports": ports, "data": data}
         with self._records.store.transaction() as tx:
             self._kept.put(tx, "", LOOK, look)
             for name, reading in changed.items():
@@ -225,3 +241,4 @@ class Metrics:
             for name in gone:
                 del readings[name]
                 self._kept.delete(tx, "", f"group/{name}")
+        return look
