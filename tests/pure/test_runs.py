@@ -99,11 +99,14 @@ def test_a_bug_in_a_step_fails_it_instead_of_hanging(house: House, caplog: pytes
     assert "ZeroDivisionError" in caplog.text
 
 
+READING_S = 0.05
+
+
 class Hasty(ManualClock):
     """A clock on which time passes between any two readings, as it really does."""
 
     def now(self) -> float:
-        self.advance(1.0)
+        self.advance(READING_S)
         return self.at
 
 
@@ -118,7 +121,7 @@ def test_a_step_that_falls_due_between_two_readings_of_the_clock_is_not_forgotte
         def act(run: Run, step: Step) -> Done | Wait:
             seen.append(step)
             if len(seen) == 1:
-                return Wait(readings + 0.5, "until that many readings later")
+                return Wait((readings + 0.5) * READING_S, "until that many readings later")
             again.set()
             return Done()
 

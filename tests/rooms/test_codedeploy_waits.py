@@ -144,7 +144,7 @@ def test_blue_is_left_until_its_last_connection_is_closed_where_the_listener_say
     shop.balancer.policy = "leave"
     shop.balancer.is_drained = False
     deployment_id = shop.deploy()
-    shop.tick(100_000)
+    shop.tick(20_000)
     assert shop.info(deployment_id)["status"] == "InProgress"
     assert len(shop.ecs.alive()) == 2
     shop.balancer.is_drained = True
