@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from turnout.cli import appspec
+from turnout.cli.controllers.revisions import by_digest, images_in
 from turnout.cli.deploy import read_taskdef
-from turnout.cli.rollback import by_digest, ran
 from turnout.cli.sight import plain, sight_of
-from turnout.cli.versions import is_same, registrable
+from turnout.cli.versions import is_same
 from turnout.errors import SetupError
+from turnout.taskdef import registrable
 
 DIGEST = "sha256:" + "a" * 64
 INFO = {"deploymentId": "d-1", "status": "InProgress", "creator": "user", "deploymentConfigName": "Canary"}
@@ -78,8 +79,8 @@ def test_an_appspec_keeps_all_but_its_task_definition() -> None:
 
 def test_what_a_receipt_says_that_a_version_ran_beats_its_tag() -> None:
     side = {"taskDefinition": "arn:1", "images": [{"container": "app", "image": "r.io/web:1", "digest": DIGEST}]}
-    assert ran({"green": None, "blue": side}, {"taskDefinitionArn": "arn:1"}) == {"app": f"r.io/web@{DIGEST}"}
-    assert ran({"green": None, "blue": side}, {"taskDefinitionArn": "arn:2"}) == {}
+    assert images_in({"green": None, "blue": side}, {"taskDefinitionArn": "arn:1"}) == {"app": f"r.io/web@{DIGEST}"}
+    assert images_in({"green": None, "blue": side}, {"taskDefinitionArn": "arn:2"}) == {}
     assert by_digest("localhost:5000/web:1", DIGEST) == f"localhost:5000/web@{DIGEST}"
 
 

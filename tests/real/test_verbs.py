@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.real.conftest import Live
-from turnout.cli.place import Wanted, find_place
-from turnout.cli.serves import who_serves
+from turnout.cli.controllers.finding import find_controller
+from turnout.cli.place import Wanted
 from turnout.cli.versions import described, images_of
 from turnout.runtimes.references import registry_of
 
@@ -64,8 +66,8 @@ class Verbs:
 
     def serving(self) -> tuple[str, str]:
         """(task definition, image) of what every request gets."""
-        found = who_serves(self.live.clients, find_place(self.live.clients, Wanted("hello", "hello")))
-        assert not found.astray
+        found = find_controller(self.live.clients, Wanted("hello", "hello")).serving()
+        assert found.is_alone
         return found.task_definition, images_of(described(self.live.clients, found.task_definition))["hello"]
 
 
@@ -145,3 +147,48 @@ def begun(verbs: Verbs, *words: str, seen: str = "Ready") -> Iterator[subprocess
         else:
             raise AssertionError(said)
         yield process
+
+
+@pytest.mark.parametrize(("keys", "status"), [(["r\n"], 1), (["\x03"], 3)])
+def test_ctrl_c_at_a_terminal_asks_and_a_second_one_leaves_it_running(
+    live: Live, verbs: Verbs, keys: list[str], status: int
+) -> None:
+    live.clients("codedeploy").update_deployment_group(**GROUP, blueGreenDeploymentConfiguration=options(5, 0))
+    verbs.pack("".join(keys).strip())
+    image = f"{registry_of('us-east-1')}/hello:moving"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(live.scene.work_tree)
+        command = verbs.command("deploy", "--image", image)
+        os.execve(command[0], command, {**verbs.environment(), "TERM": "xterm", "COLUMNS": "160"})
+    try:
+        for seen, key in zip(["is ready", "What shall become of it"], ["\x03", *keys], strict=True):
+            read_until(terminal, seen)
+            os.write(terminal, key.encode())
+        read_until(terminal, None)
+    finally:
+        os.close(terminal)
+    _, ended = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended) == status
+    newest = live.clients("codedeploy").list_deployments(applicationName="hello", deploymentGroupName="hello")
+    info = live.clients("codedeploy").get_deployment(deploymentId=newest["deployments"][0])["deploymentInfo"]
+    if status == 3:
+        assert info["status"] == "Ready"
+        assert verbs("stop").returncode == 0
+    else:
+        assert info["creator"] == "codeDeployRollback"
+
+
+def read_until(terminal: int, seen: str | None) -> str:
+    """What a terminal shows, up to some words, or to its end."""
+    said = ""
+    while seen is None or seen not in said:
+        try:
+            part = os.read(terminal, 65536).decode(errors="replace")
+        except OSError:  # the program has ended
+            part = ""
+        if not part:
+            assert seen is None, said
+            return said
+        said += part
+    return said

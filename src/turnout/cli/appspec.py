@@ -81,3 +81,19 @@ def task_definition_of(document: Document) -> str | None:
     service = next(iter(resources[0].values()), None)
     found = _member(_member(service, "Properties"), "TaskDefinition")
     return str(found) if found else None
+
+
+def hooks_of(document: Document) -> list[tuple[str, str]]:
+    """(lifecycle event, function) of an AppSpec's Hooks, in their order."""
+    hooks = _member(document, "Hooks")
+    named = [hook for hook in hooks if isinstance(hook, Mapping)] if isinstance(hooks, list) else []
+    return [(str(event), str(function)) for hook in named for event, function in hook.items()]
+
+
+def container_of(document: Document) -> tuple[str, int] | None:
+    """(container, port) of its LoadBalancerInfo."""
+    resources = _member(document, "Resources")
+    service = next(iter(resources[0].values()), None) if isinstance(resources, list) and resources else None
+    info = _member(_member(service, "Properties"), "LoadBalancerInfo")
+    name, port = _member(info, "ContainerName"), _member(info, "ContainerPort")
+    return (str(name), int(port)) if name and str(port).isdigit() else None

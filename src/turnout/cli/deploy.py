@@ -5,23 +5,35 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from turnout.cli.appspec import find_appspec, parse, revision_of, running
-from turnout.cli.clients import Clients, connect, is_missing
+from turnout.cli.appspec import container_of, find_appspec, parse, running
+from turnout.cli.clients import Clients
+from turnout.cli.controllers import Controller
+from turnout.cli.difference import difference
 from turnout.cli.files import IMAGE_PLACEHOLDER
-from turnout.cli.options import Application, Cluster, Group, Home, Profile, Region, Service
-from turnout.cli.place import Place, Wanted, find_place
-from turnout.cli.serves import who_serves
-from turnout.cli.versions import Document, images_of, pinned, register, registrable, short_name, with_images
-from turnout.cli.watching import follow
+from turnout.cli.serves import Serving
+from turnout.cli.verifying import findings
+from turnout.cli.versions import (
+    Document,
+    described,
+    images_of,
+    pinned,
+    register,
+    short_name,
+    with_images,
+)
+from turnout.cli.watching import Exit, follow
+from turnout.cli.where import Where, at_a_place
 from turnout.errors import SetupError
+from turnout.taskdef import registrable
 
 
+@at_a_place
 def deploy(
-    home: Home,
+    where: Where,
     folder: Annotated[
         Path, typer.Argument(help="Folder of appspec and taskdef.", file_okay=False, exists=True)
     ] = Path(),
@@ -37,65 +49,102 @@ def deploy(
     ] = None,
     config: Annotated[str | None, typer.Option(help="Deployment configuration.", show_default="the group's")] = None,
     description: Annotated[str | None, typer.Option(help="Of the deployment; a commit's 40 digits are kept.")] = None,
-    application: Application = None,
-    group: Group = None,
-    cluster: Cluster = None,
-    service: Service = None,
-    region: Region = None,
-    profile: Profile = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and whether what it names is there; no more.")
+    ] = False,
 ) -> None:
     """Release a version and follow it. Exit status 0 only if it is what serves in the end; 3 if it was left running."""
-    clients = connect(home, region, profile)
-    appspec = appspec or find_appspec(folder)
-    spec = parse(_text(appspec), str(appspec))
-    running(spec, "", str(appspec))
-    place = find_place(clients, Wanted(application, group, cluster, service, folder))
+    clients, controller = where.clients, where.find(folder=folder)
+    spec = _spec(controller, appspec, folder)
     taskdef = taskdef or folder / "taskdef.json"
     document = pin(clients, read_taskdef(taskdef, image or [], folder))
+    _check_container(spec, document, taskdef)
+    serving = ready(controller)
+    now = registrable(described(clients, serving.task_definition))
+    print(f"{controller.name}: {short_name(serving.task_definition)} serves, a new {document['family']} is to.")
+    show_plan(controller, spec, config)
+    diff = difference(now, document, (short_name(serving.task_definition), str(taskdef)))
+    for line in diff or [f"  {taskdef} says what serves already."]:
+        print(line)
+    missing = list(findings(clients, document))
+    for finding in missing:
+        print(f"turnout: {finding}", file=sys.stderr)
+    if dry_run:
+        print("Nothing was changed.")
+        raise SystemExit(int(bool(missing)))
     arn = register(clients, document, str(taskdef))
-    revision = revision_of(running(spec, arn, str(appspec)))
-    raise SystemExit(start(clients, place, arn, revision, config=config, description=description))
+    raise SystemExit(start(controller, arn, spec, config=config, description=description))
+
+
+def ready(controller: Controller) -> Serving:
+    """What serves. Raises SetupError if no release can begin now."""
+    running = controller.newest(is_under_way=True)
+    if running is not None and controller.has_spec:
+        raise SetupError(
+            f"{running} of {controller.name} is under way. `turnout watch` follows it, `turnout stop` ends it."
+        )
+    serving = controller.serving()
+    if not serving.is_alone and running is None:
+        raise SetupError(
+            f"something is left of a release that was stopped: {serving.rest}. `turnout rollback` ends that first."
+        )
+    return serving
+
+
+def show_plan(controller: Controller, spec: Document | None, config: str | None) -> None:
+    """Say what a release is going to do, before it does it."""
+    clients = controller.clients
+    where = clients.region if clients.is_engine else f"{clients.region} (AWS)"
+    print(f"  service   {controller.cluster}/{controller.service} in {where}")
+    print(f"  strategy  {config or controller.strategy}")
+    for number, step in enumerate(controller.plan(spec, config), start=1):
+        print(f"  {number:>2}  {step}", flush=True)
 
 
 def start(
-    clients: Clients,
-    place: Place,
+    controller: Controller,
     task_definition: str,
-    revision: Document,
+    spec: Document | None,
     *,
     config: str | None = None,
     description: str | None = None,
 ) -> int:
-    """Say what is going to happen, let it begin, and follow it: the exit status. Raises SetupError if it cannot."""
-    serving = who_serves(clients, place)
-    print(f"{place.name}: {short_name(serving.task_definition)} serves, {short_name(task_definition)} is to.")
-    print(f"  service   {place.cluster}/{place.service} in {clients.region}{'' if clients.is_engine else ' (AWS)'}")
-    print(f"  strategy  {config or place.config}", flush=True)
-    if serving.astray:
-        raise SetupError(
-            f"the traffic is divided: {'; '.join(serving.astray)}. CodeDeploy does not begin so: `turnout rollback`"
-            " leads it back to the primary task set first."
-        )
-    chosen: dict[str, Any] = {"deploymentConfigName": config, "description": description}
+    """Let a release begin, and follow it: the exit status. Raises SetupError if it cannot begin."""
     try:
-        deployment_id = clients("codedeploy").create_deployment(
-            applicationName=place.application,
-            deploymentGroupName=place.group,
-            revision=revision,
-            **{name: value for name, value in chosen.items() if value is not None},
-        )["deploymentId"]
+        deployment_id = controller.begin(task_definition, spec, config, description)
     except KeyboardInterrupt:
-        print(
-            f"\nInterrupted before the answer: `turnout watch` in {place.name} says whether it began.", file=sys.stderr
-        )
-        return 3
-    except Exception as error:
-        if is_missing(error, "DeploymentLimitExceededException"):
-            message = error.response["Error"]["Message"]  # type: ignore[attr-defined]
-            raise SetupError(f"{message}. `turnout watch` follows it, `turnout stop` ends it.") from error
-        raise
-    print(f"  deployment {deployment_id}", flush=True)
-    return int(follow(clients, place, deployment_id))
+        what = f"`turnout watch` says whether a release of {controller.name} began"
+        print(f"\nInterrupted before the answer: {what}.", file=sys.stderr)
+        return int(Exit.UNDER_WAY)
+    print(f"  deployment {deployment_id}: {short_name(task_definition)}", flush=True)
+    return int(follow(controller, deployment_id))
+
+
+def _spec(controller: Controller, appspec: Path | None, folder: Path) -> Document | None:
+    """The AppSpec, where the controller wants one. Raises SetupError."""
+    if not controller.has_spec:
+        if appspec is not None:
+            raise SetupError(f"--appspec is CodeDeploy's: {controller.name} is released by ECS itself.")
+        return None
+    appspec = appspec or find_appspec(folder)
+    spec = parse(_text(appspec), str(appspec))
+    running(spec, "", str(appspec))
+    return spec
+
+
+def _check_container(spec: Document | None, document: Document, taskdef: Path) -> None:
+    """CodeDeploy finds out only when it makes green."""
+    wanted = container_of(spec or {})
+    if wanted is None:
+        return
+    name, port = wanted
+    containers = {container["name"]: container for container in document["containerDefinitions"]}
+    if name not in containers:
+        raise SetupError(f"the AppSpec leads to the container {name}; {taskdef} has {', '.join(containers)}.")
+    ports = [mapping.get("containerPort") for mapping in containers[name].get("portMappings", [])]
+    if port not in ports:
+        known = ", ".join(map(str, ports)) or "none"
+        raise SetupError(f"the AppSpec leads to port {port} of {name}; {taskdef} maps {known}.")
 
 
 def read_taskdef(path: Path, images: list[str], folder: Path) -> Document:

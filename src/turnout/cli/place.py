@@ -48,19 +48,7 @@ class Wanted:
     folder: Path = Path()
 
 
-def find_place(clients: Clients, wanted: Wanted) -> Place:
-    """Raises SetupError that says what there is to choose from."""
-    if wanted.application or wanted.group:
-        return _place(clients, _named(clients, wanted))
-    if wanted.service or wanted.cluster:
-        return _place(clients, _of_service(clients, wanted))
-    for name in _folder_names(wanted.folder):
-        if found := _get(clients, name, name):
-            return _place(clients, found)
-    return _place(clients, _only(list(groups(clients)), clients, "name one with --application and --group"))
-
-
-def place_of(clients: Clients, deployment_id: str) -> Place:
+def place_of_deployment(clients: Clients, deployment_id: str) -> Place:
     """Where a deployment acts. Raises SetupError if it is none of an ECS service."""
     try:
         info = clients("codedeploy").get_deployment(deploymentId=deployment_id)["deploymentInfo"]
@@ -68,10 +56,10 @@ def place_of(clients: Clients, deployment_id: str) -> Place:
         if is_missing(error, "DeploymentDoesNotExistException", "InvalidDeploymentIdException"):
             raise SetupError(f"there is no deployment {deployment_id} in {clients.region}.") from error
         raise
-    found = _get(clients, info["applicationName"], info["deploymentGroupName"])
+    found = find_group(clients, info["applicationName"], info["deploymentGroupName"])
     if found is None:
         raise SetupError(f"the deployment group of {deployment_id}, {info['deploymentGroupName']}, has been deleted.")
-    return _place(clients, found)
+    return place(clients, found)
 
 
 def groups(clients: Clients) -> Iterator[dict[str, Any]]:
@@ -86,14 +74,15 @@ def groups(clients: Clients) -> Iterator[dict[str, Any]]:
             yield from (group for group in answer["deploymentGroupsInfo"] if group.get("ecsServices"))
 
 
-def _named(clients: Clients, wanted: Wanted) -> dict[str, Any]:
+def named_group(clients: Clients, wanted: Wanted) -> dict[str, Any]:
+    """The deployment group that --application and --group name, or either of them. Raises SetupError."""
     if wanted.application is None:
         found = [group for group in groups(clients) if group["deploymentGroupName"] == wanted.group]
-        return _only(found, clients, "name its --application")
+        return only(found, clients, "name its --application")
     if wanted.group is None:
         found = [group for group in groups(clients) if group["applicationName"] == wanted.application]
-        return _only(found, clients, "name one with --group")
-    group = _get(clients, wanted.application, wanted.group)
+        return only(found, clients, "name one with --group")
+    group = find_group(clients, wanted.application, wanted.group)
     if group is None or not group.get("ecsServices"):
         raise SetupError(
             f"there is no deployment group {wanted.group} of an ECS service in the application {wanted.application}"
@@ -102,22 +91,7 @@ def _named(clients: Clients, wanted: Wanted) -> dict[str, Any]:
     return group
 
 
-def _of_service(clients: Clients, wanted: Wanted) -> dict[str, Any]:
-    def is_it(group: Mapping[str, Any]) -> bool:
-        service = group["ecsServices"][0]
-        return wanted.service in (None, service["serviceName"]) and wanted.cluster in (None, service["clusterName"])
-
-    found = [group for group in groups(clients) if is_it(group)]
-    if not found:
-        what = "/".join(name for name in (wanted.cluster, wanted.service) if name)
-        raise SetupError(
-            f"no deployment group in {clients.region} releases {what}: these verbs steer services under the CODE_DEPLOY"
-            " deployment controller."
-        )
-    return _only(found, clients, "name the --cluster too, or the --group")
-
-
-def _only(found: list[dict[str, Any]], clients: Clients, how: str) -> dict[str, Any]:
+def only(found: list[dict[str, Any]], clients: Clients, how: str) -> dict[str, Any]:
     if len(found) == 1:
         return found[0]
     if not found:
@@ -128,7 +102,7 @@ def _only(found: list[dict[str, Any]], clients: Clients, how: str) -> dict[str, 
     raise SetupError(f"there are {len(found)} deployment groups in {clients.region}: {how}.{listed}")
 
 
-def _folder_names(folder: Path) -> Iterator[str]:
+def folder_names(folder: Path) -> Iterator[str]:
     """The names that `bootstrap` may have given: --name is in the remote's address, else the folder's own counts."""
     folder = folder.absolute()
     if is_repository(folder) and "turnout" in git(folder, "remote").splitlines():
@@ -139,7 +113,7 @@ def _folder_names(folder: Path) -> Iterator[str]:
         return
 
 
-def _get(clients: Clients, application: str, group: str) -> dict[str, Any] | None:
+def find_group(clients: Clients, application: str, group: str) -> dict[str, Any] | None:
     try:
         answer = clients("codedeploy").get_deployment_group(applicationName=application, deploymentGroupName=group)
     except Exception as error:
@@ -150,7 +124,8 @@ def _get(clients: Clients, application: str, group: str) -> dict[str, Any] | Non
     return info
 
 
-def _place(clients: Clients, group: Mapping[str, Any]) -> Place:
+def place(clients: Clients, group: Mapping[str, Any]) -> Place:
+    """Where a group acts. Raises SetupError if that is no ECS service."""
     if not group.get("ecsServices"):
         raise SetupError(f"the deployment group {group['deploymentGroupName']} releases no ECS service.")
     service = group["ecsServices"][0]

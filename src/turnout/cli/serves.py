@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from turnout.cli.clients import Clients, pages
 from turnout.cli.place import Place
+from turnout.cli.versions import short_name
 from turnout.errors import SetupError
 
 
@@ -21,6 +22,18 @@ class Serving:
     target_group: str
     astray: tuple[str, ...]
     """Routes of the production listener that lead, in part at least, elsewhere: "listener/…: 10 % to web-green"."""
+    left: tuple[str, ...] = ()
+    """Task sets that are newer than the primary one, and have tasks: "web:5 of d-…". A stop leaves them."""
+
+    @property
+    def is_alone(self) -> bool:
+        return not self.astray and not self.left
+
+    @property
+    def rest(self) -> str:
+        """What there is beside the version that serves, in words."""
+        left = [f"{one} still has tasks" for one in self.left]
+        return "; ".join([*self.astray, *left])
 
     def is_of(self, deployment_id: str) -> bool:
         """Whether what a deployment brought is what every request gets."""
@@ -45,8 +58,19 @@ def who_serves(clients: Clients, place: Place) -> Serving:
             f"{route.name}: {share:.3g} % to {elsewhere}"
             for listener in place.production
             for route in routes(clients, listener)
-            for elsewhere, share in route.elsewhere(group, place)
+            for elsewhere, share in route.elsewhere(group, place.target_groups)
         ),
+        left=left_in(sets),
+    )
+
+
+def left_in(sets: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Task sets that are newer than the primary one. An older one is blue of a group that keeps it (KEEP_ALIVE)."""
+    since = next((one["createdAt"] for one in sets if one["status"] == "PRIMARY"), None)
+    return tuple(
+        f"{short_name(one['taskDefinition'])} of {one.get('externalId', one['id'])}"
+        for one in sets
+        if since is not None and one["status"] == "ACTIVE" and one["createdAt"] > since
     )
 
 
@@ -63,10 +87,10 @@ class Route:
     def name(self) -> str:
         return (self.rule or self.listener).rpartition(":")[2]
 
-    def elsewhere(self, group: str, place: Place) -> Iterator[tuple[str, float]]:
-        """(target group, percent) of what does not go to `group`, where the route concerns the pair."""
+    def elsewhere(self, group: str, pair: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+        """(target group, percent) of what does not go to `group`, where the route concerns the pair (name → ARN)."""
         total = sum(self.weights.values())
-        names = {arn: name for name, arn in place.target_groups.items()}
+        names = {arn: name for name, arn in pair.items()}
         if not self.weights.keys() & names.keys():
             return
         for arn, weight in self.weights.items():
@@ -76,42 +100,49 @@ class Route:
 
 def routes(clients: Clients, listener: str) -> Iterator[Route]:
     """What a listener forwards to, its rules included; the default rule is the listener's default action."""
-    elbv2 = clients("elbv2")
-    for found in elbv2.describe_listeners(ListenerArns=[listener])["Listeners"]:
-        yield from _routes(listener, None, found["DefaultActions"])
-    for rule in pages(elbv2, "describe_rules", "Rules", ListenerArn=listener):
-        if not rule["IsDefault"]:
-            yield from _routes(listener, rule["RuleArn"], rule["Actions"])
+    for rule in pages(clients("elbv2"), "describe_rules", "Rules", ListenerArn=listener):
+        yield from _routes(listener, rule)
 
 
-def _routes(listener: str, rule: str | None, actions: list[dict[str, Any]]) -> Iterator[Route]:
-    for action in actions:
+def routes_of_rule(clients: Clients, rule_arn: str) -> Iterator[Route]:
+    """What one rule forwards to."""
+    for rule in clients("elbv2").describe_rules(RuleArns=[rule_arn])["Rules"]:
+        yield from _routes(listener_of(rule_arn), rule)
+
+
+def listener_of(rule_arn: str) -> str:
+    """…:listener-rule/app/web/L/P/R is a rule of …:listener/app/web/L/P. Pure."""
+    return rule_arn.rpartition("/")[0].replace(":listener-rule/", ":listener/", 1)
+
+
+def _routes(listener: str, rule: Mapping[str, Any]) -> Iterator[Route]:
+    for action in rule["Actions"]:
         if action["Type"] == "forward":
             groups = action.get("ForwardConfig", {}).get("TargetGroups")
             groups = groups or [{"TargetGroupArn": action["TargetGroupArn"], "Weight": 1}]
             weights = {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
-            yield Route(listener, rule, tuple(actions), weights)
+            yield Route(listener, None if rule["IsDefault"] else rule["RuleArn"], tuple(rule["Actions"]), weights)
 
 
-def lead_all_to(clients: Clients, place: Place, group: str) -> list[str]:
-    """Give a target group of the pair everything, on every route that holds the pair: the names of those moved."""
-    other = next(arn for arn in place.target_groups.values() if arn != group)
-    moved = []
-    for listener in (*place.production, *place.test):
-        for route in list(routes(clients, listener)):
-            if not route.weights.get(other):
-                continue
-            weights = [{"TargetGroupArn": group, "Weight": 100}, {"TargetGroupArn": other, "Weight": 0}]
-            forward = {"TargetGroups": weights, "TargetGroupStickinessConfig": {"Enabled": False}}
-            actions = [
-                {"Type": "forward", "ForwardConfig": forward} | ({"Order": a["Order"]} if "Order" in a else {})
-                if a["Type"] == "forward"
-                else a
-                for a in route.actions
-            ]
-            if route.rule is None:
-                clients("elbv2").modify_listener(ListenerArn=listener, DefaultActions=actions)
-            else:
-                clients("elbv2").modify_rule(RuleArn=route.rule, Actions=actions)
-            moved.append(route.name)
-    return moved
+def lead_all_to(clients: Clients, found: Iterable[Route], group: str, other: str) -> Iterator[str]:
+    """Give a target group of a pair everything, on every route that leads to the other: the names of those moved."""
+    for route in found:
+        if route.weights.get(other):
+            lead(clients, route, {group: 100, other: 0})
+            yield route.name
+
+
+def lead(clients: Clients, route: Route, weights: Mapping[str, int]) -> None:
+    """Set the weights of a route, in the shape in which AWS's own controllers write them."""
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
+    forward = {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": False}}
+    actions = [
+        {"Type": "forward", "ForwardConfig": forward} | ({"Order": a["Order"]} if "Order" in a else {})
+        if a["Type"] == "forward"
+        else a
+        for a in route.actions
+    ]
+    if route.rule is None:
+        clients("elbv2").modify_listener(ListenerArn=route.listener, DefaultActions=actions)
+    else:
+        clients("elbv2").modify_rule(RuleArn=route.rule, Actions=actions)

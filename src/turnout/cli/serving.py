@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from turnout.cli.clients import Clients, pages
+from turnout.cli.clients import Clients, is_missing, pages
+from turnout.cli.controllers.native import Native
 from turnout.cli.place import groups as deployment_groups
 from turnout.cli.receipt_words import waits_for
 from turnout.cli.releases import releases, with_actions
+from turnout.cli.serves import left_in, listener_of
 from turnout.cli.view import UNDER_WAY, Pipeline, Service, Side, View
 
 
@@ -51,9 +53,22 @@ def services(clients: Clients) -> Iterator[dict[str, Any]]:
             yield from ecs.describe_services(cluster=cluster, services=arns[start : start + 10])["services"]
 
 
+def find_service(clients: Clients, cluster: str, name: str) -> dict[str, Any] | None:
+    """An ACTIVE service; None if there is none of that name."""
+    try:
+        found = clients("ecs").describe_services(cluster=cluster, services=[name])["services"]
+    except Exception as error:
+        if is_missing(error, "ClusterNotFoundException"):
+            return None
+        raise
+    return next((dict(service) for service in found if service["status"] == "ACTIVE"), None)
+
+
 def _service(
     clients: Clients, service: Mapping[str, Any], group: Mapping[str, Any] | None, listeners: Mapping[str, str]
 ) -> Service:
+    if is_native(service):
+        return _native(clients, service, listeners)
     elbv2 = clients("elbv2")
     sets = service.get("taskSets", [])
     primary = next((task_set for task_set in sets if task_set["status"] == "PRIMARY"), None)
@@ -75,15 +90,7 @@ def _service(
         for listener in elbv2.describe_listeners(ListenerArns=production)["Listeners"]:
             weights.update(weights_of(listener))
     sides = tuple(
-        Side(
-            target_group=found["TargetGroupName"],
-            weight=weights[arn],
-            health=Counter(
-                t["TargetHealth"]["State"]
-                for t in elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-            ),
-            task_set=using.get(arn),
-        )
+        Side(found["TargetGroupName"], weights[arn], _health(clients, arn), using.get(arn))
         for arn, found in described.items()
     )
     return Service(
@@ -97,7 +104,54 @@ def _service(
         sides=sides,
         addresses=tuple(listeners[arn] for arn in production if arn in listeners),
         last_deployment=_last_deployment(clients, group) if group else None,
+        left=left_in(sets),
     )
+
+
+def is_native(service: Mapping[str, Any]) -> bool:
+    """Whether ECS itself shifts the traffic of a service."""
+    return bool(service.get("deploymentConfiguration", {}).get("strategy", "ROLLING") != "ROLLING")
+
+
+def _native(clients: Clients, service: Mapping[str, Any], listeners: Mapping[str, str]) -> Service:
+    controller = Native(clients, service)
+    serving, newest = controller.serving(), controller.newest()
+    rules, weights = controller.weights(service)
+    total = sum(weights.values())
+    used = controller.groups_in_use(service)
+    sides = tuple(
+        Side(
+            target_group=arn.split("/")[1],
+            weight=round(100 * weight / total) if total else 0,
+            health=_health(clients, arn),
+            task_set="PRIMARY" if arn == serving.target_group else "ACTIVE" if arn in used else None,
+        )
+        for arn, weight in weights.items()
+    )
+    last: dict[str, Any] | None = None
+    if newest is not None:
+        sight = controller.look(newest)
+        last = {"deploymentId": newest, "status": sight.status, "creator": sight.creator}
+        last |= {"error": sight.error} if sight.is_over and sight.error else {}
+        last |= {"waits_for": sight.waits} if not sight.is_over else {}
+    return Service(
+        cluster=controller.cluster,
+        name=controller.service,
+        desired=service["desiredCount"],
+        running=service["runningCount"],
+        task_definition=_last(serving.task_definition),
+        image=_image(clients, serving.task_definition),
+        deployment=serving.deployment,
+        sides=sides,
+        addresses=tuple(listeners[listener_of(rule)] for rule in rules if listener_of(rule) in listeners),
+        last_deployment=last,
+    )
+
+
+def _health(clients: Clients, group_arn: str) -> Counter[str]:
+    """Targets by state."""
+    described = clients("elbv2").describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
+    return Counter(target["TargetHealth"]["State"] for target in described)
 
 
 def weights_of(listener: Mapping[str, Any]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from turnout.cli.view import UNDER_WAY
+from turnout.cli.view import SHIFTING, UNDER_WAY
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,21 @@ class Sight:
     """The deployment that this one rolls back."""
     told: str | None = None
     """What the engine says that it waits for; None on AWS."""
+    asks: str | None = None
+    """What `turnout promote` can end: READY_WAIT, TERMINATION_WAIT (CodeDeploy's words), or the id of a PAUSE hook."""
 
     @property
     def is_over(self) -> bool:
-        return self.status not in UNDER_WAY
+        return self.status not in UNDER_WAY | SHIFTING
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it goes on only when somebody says so."""
+        return self.asks is not None and not self.is_blue_kept
+
+    @property
+    def is_going_back(self) -> bool:
+        return self.rolls_back is not None or self.status.startswith("ROLLBACK")
 
     @property
     def event(self) -> Event | None:
@@ -72,12 +83,11 @@ class Sight:
         """Why it is not further yet: in the engine's own words, else in those that AWS's answers allow."""
         if self.is_over:
             return None
-        if self.status == "Ready":
-            return "green is ready; `turnout promote` leads the traffic to it"
+        if self.is_ready:
+            return "green is ready; `turnout promote` goes on"
         if self.is_blue_kept and self.event is None:
-            return (
-                self.told
-                or "green has all of the traffic; blue is kept for a while (`turnout promote --now` ends that)"
+            return self.told or "green has all of the traffic; blue is kept for a while" + (
+                " (`turnout promote --now` ends that)" if self.asks else ""
             )
         return self.told or _words(self)
 
@@ -92,7 +102,11 @@ def _words(sight: Sight) -> str | None:
         return f"Install: {green.running} of {green.desired} tasks running, {healthy} targets healthy"
     if event.name == "AllowTraffic" and green is not None:
         return f"AllowTraffic: {green.weight:g} % of the traffic goes to green"
-    if event.name in ("AllowTestTraffic", "Install"):
+    if event.name == "SCALE_UP" and green is not None:
+        return f"SCALE_UP: {green.running} of {green.desired} tasks running, {green.health.get('healthy', 0)} healthy"
+    if event.name == "PRODUCTION_TRAFFIC_SHIFT" and green is not None:
+        return f"PRODUCTION_TRAFFIC_SHIFT: {green.weight:g} % of the traffic goes to green"
+    if event.name in ("AllowTestTraffic", "Install") or event.name.isupper():
         return event.name
     return f"{event.name}: its hook has not answered yet"
 
@@ -122,6 +136,7 @@ def sight_of(
                 carried=carried.get(name),
             )
         )
+    is_blue_kept = info["status"] in UNDER_WAY and info.get("instanceTerminationWaitTimeStarted", False)
     return Sight(
         deployment=info["deploymentId"],
         status=info["status"],
@@ -132,11 +147,12 @@ def sight_of(
             for event in target.get("lifecycleEvents", [])
         ),
         colours=tuple(sorted(colours, key=lambda colour: colour.name)),
-        is_blue_kept=info["status"] in UNDER_WAY and info.get("instanceTerminationWaitTimeStarted", False),
+        is_blue_kept=is_blue_kept,
         error=f"{error['code']}: {error['message']}" if error else None,
         rollback=rollback.get("rollbackDeploymentId"),
         rolls_back=rollback.get("rollbackTriggeringDeploymentId"),
         told=told,
+        asks="READY_WAIT" if info["status"] == "Ready" else "TERMINATION_WAIT" if is_blue_kept else None,
     )
 
 

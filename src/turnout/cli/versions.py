@@ -8,38 +8,9 @@ from typing import Any
 from turnout.cli.clients import Clients, is_missing
 from turnout.errors import SetupError
 from turnout.runtimes.references import Reference, parse_reference
+from turnout.taskdef import registrable
 
 Document = dict[str, Any]
-
-ANSWERED_ONLY = frozenset(
-    [
-        "taskDefinitionArn",
-        "revision",
-        "status",
-        "requiresAttributes",
-        "compatibilities",
-        "registeredAt",
-        "registeredBy",
-        "deregisteredAt",
-        "deleteRequestedAt",
-    ]
-)
-"""Members that DescribeTaskDefinition answers and RegisterTaskDefinition does not take."""
-
-
-def registrable(document: Mapping[str, Any]) -> Document:
-    """What RegisterTaskDefinition takes of a task definition, also of one that was described. Pure.
-
-    Members that are null are left out, as editors and Terraform write them.
-    """
-    kept: Document = _without_nulls({name: part for name, part in document.items() if name not in ANSWERED_ONLY})
-    return kept
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
-    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def images_of(document: Mapping[str, Any]) -> dict[str, str]:

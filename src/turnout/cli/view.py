@@ -9,6 +9,8 @@ from typing import Any
 from turnout.cli.releases import Release
 
 UNDER_WAY = frozenset({"Created", "Queued", "InProgress", "Baking", "Ready"})
+"""Statuses of CodeDeploy's deployments that are not over; SHIFTING are those of ECS's service deployments."""
+SHIFTING = frozenset({"PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Service:
     addresses: tuple[str, ...]
     last_deployment: Mapping[str, Any] | None
     """deploymentId, status, creator, and `waits_for` or `error` of the newest deployment."""
+    left: tuple[str, ...] = ()
+    """Task sets of a deployment that was stopped, and left as they were."""
 
     @property
     def key(self) -> str:
@@ -46,7 +50,7 @@ class Service:
     @property
     def is_live(self) -> bool:
         """Whether what was deployed last is what serves."""
-        is_done = self.last_deployment is None or self.last_deployment["status"] == "Succeeded"
+        is_done = self.last_deployment is None or self.last_deployment["status"] in ("Succeeded", "SUCCESSFUL")
         return is_done and not self.is_rolled_back and self.fault is None
 
     @property
@@ -57,16 +61,30 @@ class Service:
         led_to = [side for side in self.sides if side.weight]
         astray = [side.target_group for side in led_to if side.task_set != "PRIMARY"]
         if astray:
-            return f"the production listener leads to {' and '.join(astray)}, where the primary task set is not"
+            return (
+                f"the production listener leads to {' and '.join(astray)}, where the primary task set is not{self._way}"
+            )
+        if self.left and not self.is_busy:
+            return f"{' and '.join(self.left)} still has tasks, beside what serves{self._way}"
         sick = [side.target_group for side in led_to if not side.health.get("healthy")]
         if sick:
             return f"no target of {' and '.join(sick)} is healthy"
         return "no task is running" if self.desired and not self.running else None
 
     @property
+    def _way(self) -> str:
+        """The verb that finishes it, where there is one."""
+        return "" if self.last_deployment is None or self.is_busy else ": `turnout rollback` finishes it"
+
+    @property
+    def is_busy(self) -> bool:
+        return (self.last_deployment or {}).get("status") in UNDER_WAY | SHIFTING
+
+    @property
     def is_rolled_back(self) -> bool:
-        """Whether the newest deployment undid the one before."""
-        return (self.last_deployment or {}).get("creator") == "codeDeployRollback"
+        """Whether the newest deployment undid the one before, or was undone."""
+        last = self.last_deployment or {}
+        return last.get("creator") == "codeDeployRollback" or str(last.get("status")).startswith("ROLLBACK")
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,7 @@ class View:
     @property
     def is_at_rest(self) -> bool:
         """Whether nothing is under way."""
-        busy = [s for s in self.services if s.last_deployment and s.last_deployment["status"] in UNDER_WAY]
+        busy = any(service.is_busy for service in self.services)
         return not busy and all(p.latest is None or p.latest.is_over for p in self.pipelines)
 
     def serves(self, commit: str) -> bool:

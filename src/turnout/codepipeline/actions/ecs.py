@@ -13,10 +13,10 @@ from typing import Any
 from turnout.aws import Aws
 from turnout.codepipeline.actions.bundle import read_bundle
 from turnout.codepipeline.actions.job import Job, Provider
-from turnout.codepipeline.actions.templates import registrable
 from turnout.errors import AwsError, StepFailed
 from turnout.names import arn, resource_of
 from turnout.runner import Done, Wait
+from turnout.taskdef import registrable
 
 LARGEST_BYTES = 1 << 30
 LARGEST_FILE = 100 * 1024

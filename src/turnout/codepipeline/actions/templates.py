@@ -16,22 +16,7 @@ from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
 from turnout.errors import StepFailed
-
-EXPORTED = frozenset(
-    {
-        "taskDefinitionArn",
-        "revision",
-        "status",
-        "requiresAttributes",
-        "compatibilities",
-        "registeredAt",
-        "registeredBy",
-        "deregisteredAt",
-        "deleteRequestedAt",
-    }
-)
-"""What DescribeTaskDefinition and the console write, and RegisterTaskDefinition does not take."""
-
+from turnout.taskdef import registrable
 
 PLACEHOLDER = "<TASK_DEFINITION>"
 
@@ -61,11 +46,6 @@ def task_definition_of(text: str, images: dict[str, str], where: str) -> dict[st
     return given
 
 
-def registrable(document: dict[str, Any]) -> dict[str, Any]:
-    """A task definition as it was described, without what RegisterTaskDefinition does not take."""
-    return {name: value for name, value in _without_nulls(document).items() if name not in EXPORTED}
-
-
 def task_definition_named_in(text: str, where: str) -> str:
     """What an AppSpec calls the task definition: PLACEHOLDER, or the one that somebody wrote there."""
     try:
@@ -84,14 +64,6 @@ def task_definition_named_in(text: str, where: str) -> str:
                 if isinstance(named, str):
                     return named
     raise _wrong(f"{where} has no Resources with a TargetService whose Properties name a TaskDefinition")
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value if item is not None]
-    return value
 
 
 def _json(text: str, where: str) -> Any:
