@@ -277,7 +277,8 @@ def test_a_listener_that_leads_past_the_primary_task_set_is_not_live_and_is_told
     drifted = replace(made, services=(replace(made.services[0], sides=sides),))
     assert (exit_status(drifted, None), exit_status(drifted, "b")) == (1, 1)
     assert drifted.services[0].fault == (
-        "the production listener leads to hello-green, where the primary task set is not"
+        "the production listener leads to hello-green, where the primary task set is not: `turnout rollback`"
+        " finishes it"
     )
 
 
