@@ -35,9 +35,18 @@ class Deploying(SetMaking):
                 check_rule(rule_arn, forward_of(rule)[0], pair)
 
     def deploy(
-        self, tx: Transaction, service: Service, definition: Document, body: Document, pins: dict[str, str]
+        self,
+        tx: Transaction,
+        service: Service,
+        definition: Document,
+        body: Document,
+        pins: dict[str, str],
+        configuration: Document | None = None,
     ) -> TaskSet:
-        """The task set that is to be PRIMARY, and the run that makes it what serves."""
+        """The task set that is to be PRIMARY, and the run that makes it what serves.
+
+        `configuration`: of this deployment, where it is not the service's own.
+        """
         source = source_of(self, service)
         for one in self.sets.of_service(service):
             if one.status == "PRIMARY":
@@ -48,5 +57,5 @@ class Deploying(SetMaking):
             scale = 100.0 if source is None else 0.0
         made = self.add_set(tx, service, definition, asked, "PRIMARY", pins, scale=scale)
         Revisions(self.store).keep(tx, service, made, body, definition)
-        begin(self, tx, service, made, source)
+        begin(self, tx, service, made, source, configuration or service.body["deploymentConfiguration"])
         return made

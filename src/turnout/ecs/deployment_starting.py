@@ -84,9 +84,15 @@ def resolved_balancers(asked: Sequence[Mapping[str, Any]], source: TaskSet | Non
     return found
 
 
-def begin(room: Room, tx: Transaction, service: Service, target: TaskSet, source: TaskSet | None) -> Run:
+def begin(
+    room: Room,
+    tx: Transaction,
+    service: Service,
+    target: TaskSet,
+    source: TaskSet | None,
+    configuration: Mapping[str, Any],
+) -> Run:
     """The run of a deployment from `source` to `target`; what was under way is asked to give way."""
-    configuration = service.body["deploymentConfiguration"]
     for run in open_runs(room, service):
         # A rolling update that goes back is overtaken, too: nothing else would end it if the source does not start.
         gives_way = is_rolling(run.spec["configuration"]) or run.kind == KIND

@@ -93,8 +93,6 @@ def check_update(asked: Mapping[str, Any], controller: str) -> None:
             raise _invalid(
                 f"Unable to update {words} on services with a {controller} deployment controller. {INSTEAD[controller]}"
             )
-    if "deploymentController" in asked and asked["deploymentController"]["type"] != controller:
-        raise unsupported("changing the deployment controller of a service")
 
 
 def deployment_configuration(asked: Mapping[str, Any], former: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.ecs.controller_change import at_once, controller_asked, hand_over, under_controller
 from turnout.ecs.deploying import Deploying
 from turnout.ecs.deployment_rules import check_advanced, strategy_of
 from turnout.ecs.deployment_starting import source_of
@@ -46,7 +47,9 @@ REDEPLOYS = (
 
 class ServiceUpdates(Deploying):
     async def update_service(self, call: Call) -> Answer:
-        service = self.service_of(call)
+        service, is_handed_over = self.service_of(call), False
+        if (controller := controller_asked(call.input, service)) != service.controller:
+            service, is_handed_over = under_controller(self, service, controller), True
         check_update(call.input, service.controller)
         former = service.body["deploymentConfiguration"]
         check_options(call.input, service.controller)
@@ -66,8 +69,12 @@ class ServiceUpdates(Deploying):
             desired = desired_count(call.input, current.desired)
             updated = replace(current, body=body, desired=desired, is_steady=False)
             self.services.put(tx, updated)
+            if is_handed_over:
+                under_controller(self, current, controller)  # it may have begun to deploy meanwhile
+                hand_over(self, tx, updated)
             if definition is not None:
-                made = self.deploy(tx, updated, definition, body, pins)
+                immediately = at_once(body["deploymentConfiguration"]) if is_handed_over else None
+                made = self.deploy(tx, updated, definition, body, pins, immediately)
                 detail = {
                     "eventType": "INFO",
                     "eventName": "SERVICE_DEPLOYMENT_IN_PROGRESS",
