@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from turnout import __version__
-from turnout.cli import bootstrap, demo, deploy, history, logs, pack, receipt, rollback, status, steer, up
+from turnout.cli import bootstrap, demo, deploy, history, logs, migrate, pack, receipt, rollback, status, steer, up
 from turnout.errors import SetupError
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ VERBS = (
     (steer.promote, "Lead the traffic to the green that waits."),
     (steer.stop, "Stop a deployment."),
     (rollback.rollback, "Go back to what served before."),
+    (migrate.migrate, "Go from CodeDeploy to ECS's own blue/green."),
     (status.status, "Show what serves and what is under way."),
     (history.history, "List releases, newest first."),
     (receipt.receipt, "Show what a deployment moved, when and why."),

@@ -26,7 +26,7 @@ class Action:
 
     @property
     def is_deployment(self) -> bool:
-        return (self.external_id or "").startswith("d-")
+        return (self.external_id or "").startswith(("d-", "ecs-svc/"))
 
     @property
     def reason(self) -> str:

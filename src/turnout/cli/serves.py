@@ -22,6 +22,8 @@ class Serving:
     target_group: str
     astray: tuple[str, ...]
     """Routes of the production listener that lead, in part at least, elsewhere: "listener/…: 10 % to web-green"."""
+    revision: str | None = None
+    """What ECS calls what it has deployed by itself: ecs-svc/…."""
     left: tuple[str, ...] = ()
     """Task sets that are newer than the primary one, and have tasks: "web:5 of d-…". A stop leaves them."""
 

@@ -145,6 +145,7 @@ def _native(clients: Clients, service: Mapping[str, Any], listeners: Mapping[str
         sides=sides,
         addresses=tuple(listeners[listener_of(rule)] for rule in rules if listener_of(rule) in listeners),
         last_deployment=last,
+        revision=serving.revision,
     )
 
 
@@ -197,11 +198,12 @@ def _pipeline(
     listed = releases(clients, name, 100)
     latest = with_actions(clients, listed[0]) if listed else None
     serving = None
-    if service is not None and service.deployment is not None:
+    made_by = {service.deployment, service.revision} - {None} if service else set()
+    if made_by:
         for release in listed:
             # Almost always the latest, or the one before it: the search ends at once.
             candidate = latest if latest and release.id == latest.id else with_actions(clients, release)
-            if candidate and candidate.deployment == service.deployment:
+            if candidate and candidate.deployment in made_by:
                 serving = candidate
                 break
     return Pipeline(name, latest, serving, None if service is None else service.key)
@@ -210,11 +212,14 @@ def _pipeline(
 def _deployed_by(
     clients: Clients, name: str, services: tuple[Service, ...], groups: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> Service | None:
-    """The service that a pipeline's CodeDeployToECS action releases."""
+    """The service that a pipeline's CodeDeployToECS or ECS action releases."""
     declared = clients("codepipeline").get_pipeline(name=name)["pipeline"]
     for stage in declared["stages"]:
         for action in stage["actions"]:
             wanted = action.get("configuration", {})
+            if action["actionTypeId"]["provider"] == "ECS":
+                named = (wanted.get("ClusterName"), wanted.get("ServiceName"))
+                return next((s for s in services if (s.cluster, s.name) == named), None)
             for (cluster, service_name), group in groups.items():
                 is_it = (group["applicationName"], group["deploymentGroupName"]) == (
                     wanted.get("ApplicationName"),

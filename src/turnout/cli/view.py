@@ -40,6 +40,8 @@ class Service:
     addresses: tuple[str, ...]
     last_deployment: Mapping[str, Any] | None
     """deploymentId, status, creator, and `waits_for` or `error` of the newest deployment."""
+    revision: str | None = None
+    """The same as ECS calls it, and with it a pipeline's ECS action: ecs-svc/…."""
     left: tuple[str, ...] = ()
     """Task sets of a deployment that was stopped, and left as they were."""
 

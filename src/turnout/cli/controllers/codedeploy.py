@@ -47,9 +47,11 @@ class CodeDeploy:
         group = codedeploy.get_deployment_group(
             applicationName=self.place.application, deploymentGroupName=self.place.group
         )["deploymentGroupInfo"]
-        return shift_of_group(group, self._shift(config or self.place.config), appspec.hooks_of(spec or {}))
+        return shift_of_group(group, self.shift(config), appspec.hooks_of(spec or {}))
 
-    def _shift(self, config: str) -> Shift:
+    def shift(self, config: str | None = None) -> Shift:
+        """How a deployment configuration, else the group's, moves the traffic. Raises SetupError."""
+        config = config or self.place.config
         try:
             found = self.clients("codedeploy").get_deployment_config(deploymentConfigName=config)
         except Exception as error:

@@ -89,16 +89,19 @@ def _steered(clients: Clients, service: Mapping[str, Any]) -> Controller:
     if kind == "ECS":
         return Native(clients, service)
     if kind == "CODE_DEPLOY":
-        return CodeDeploy(clients, _place_of(clients, cluster, name))
+        if (place := group_of_service(clients, cluster, name)) is not None:
+            return CodeDeploy(clients, place)
+        raise SetupError(f"no deployment group in {clients.region} releases {cluster}/{name}.")
     raise SetupError(f"the service {cluster}/{name} has the deployment controller {kind}: whoever that is steers it.")
 
 
-def _place_of(clients: Clients, cluster: str, service: str) -> Place:
+def group_of_service(clients: Clients, cluster: str, service: str) -> Place | None:
+    """Where the deployment group of a service acts; None if it has none."""
     for group in groups(clients):
         one = group["ecsServices"][0]
         if (one["clusterName"], one["serviceName"]) == (cluster, service):
             return place_of_group(clients, group)
-    raise SetupError(f"no deployment group in {clients.region} releases {cluster}/{service}.")
+    return None
 
 
 def _type(service: Mapping[str, Any]) -> str:

@@ -56,6 +56,7 @@ class Native:
             task_definition=revision["taskDefinition"],
             target_group=group_of(revision) or "",
             astray=tuple(self._astray(revision)),
+            revision=f"ecs-svc/{_id(revision['serviceRevisionArn'])}",
         )
 
     def _astray(self, revision: Mapping[str, Any]) -> Iterator[str]:
