@@ -57,7 +57,7 @@ def source_of(room: Room, service: Service) -> TaskSet | None:
     sets = {one.id: one for one in room.sets.of_service(service) if one.status != "DRAINING"}
     if not service.shifts:
         back = [run.spec["source"] for run in open_runs(room, service) if run.kind == ROLLBACK]
-        complete = [one.id for one in sets.values() if one.body["rolloutState"] == "COMPLETED"]
+        complete = [one.id for one in sets.values() if one.body.get("rolloutState") == "COMPLETED"]
         return next((sets[one] for one in (*back, *reversed(complete)) if one in sets), None)
     primary = next((one for one in sets.values() if one.status == "PRIMARY"), None)
     run = newest_run(room, service)
