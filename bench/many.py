@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from bench.stage import REGION, Engine, cpu_s, free_port, memory_mb, wait_until
+from bench.stage import REGION, Engine, cpu_s, memory_mb, wait_until
 from turnout.cli.demo.scene import example
 from turnout.cli.load import Load
 
@@ -27,10 +27,12 @@ ALONE = 5
 """Deployments one after the other, of which the median counts."""
 LISTENED = 10
 """Services of those that are deployed together that have clients of their own."""
-LISTENERS_EACH = 50
-"""AWS's limit of listeners of a load balancer."""
+EACH = 50
+"""Services behind one listener, told apart by their host names: AWS allows 100 rules."""
 REST_S, IDLE_S, WITHIN_S = 30, 20, 900
 CLUSTER = "many"
+FIRST_PORT = 28200
+"""Below the range from which the kernel gives ports to connections: a client must not sit on a listener's."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,12 @@ def measure(engine: Engine, services: int = SERVICES, together: int = TOGETHER) 
     with ExitStack() as stack:
         step = max(1, together // LISTENED)
         loads = [
-            stack.enter_context(Load("127.0.0.1", port, kept=2, fresh=1, rest_s=0.1)) for port in ports[:together:step]
+            stack.enter_context(Load("127.0.0.1", ports[n // EACH], name=host(n), kept=2, fresh=1, rest_s=0.1))
+            for n in range(0, together, step)
         ]
-        alone = [_cost(engine, idle, lambda n=number: estate.deploy([n])) for number in range(services - ALONE, services)]
+        alone = [
+            _cost(engine, idle, lambda n=number: estate.deploy([n])) for number in range(services - ALONE, services)
+        ]
         time.sleep(REST_S)
         cpu, took = _cost(engine, idle, lambda: estate.deploy(range(together)))
         tallies = [load.tally() for load in loads]
@@ -101,30 +106,41 @@ def _cost(engine: Engine, idle: float, act: Callable[[], None]) -> tuple[float, 
 
 
 class Estate:
-    """One cluster with a service, a pair of target groups, a listener and a deployment group for each number."""
+    """One cluster with a service, a pair of target groups, a listener rule and a deployment group for each number."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._ecs, self._elbv2, self._codedeploy = (engine.client(n) for n in ("ecs", "elbv2", "codedeploy"))
         self._image = _packed(engine)
+        self._listeners: list[str] = []
 
     def build(self, count: int) -> list[int]:
-        """The ports of the listeners. All of them answer."""
+        """The ports of the listeners."""
         self._ecs.create_cluster(clusterName=CLUSTER)
         self._codedeploy.create_application(applicationName=CLUSTER, computePlatform="ECS")
         task_definition = self._define()
         ec2 = self._engine.client("ec2")
         vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
         subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"][:2]]
-        balancers = [
-            self._elbv2.create_load_balancer(Name=f"many-{n}", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-            for n in range(-(-count // LISTENERS_EACH))
-        ]
-        ports = [self._service(n, vpc, balancers[n // LISTENERS_EACH], task_definition) for n in range(count)]
-        for number in range(count):
-            wait_until(lambda number=number: self._is_healthy(number), WITHIN_S, f"service {number}")
+        ports = [self._listener(n, subnets) for n in range(-(-count // EACH))]
+        blues = [self._service(number, vpc, task_definition) for number in range(count)]
+        for number, blue in enumerate(blues):
+            wait_until(lambda blue=blue: self._is_healthy(blue), WITHIN_S, f"service {number}")
             self._group(number)
         return ports
+
+    def _listener(self, number: int, subnets: list[str]) -> int:
+        """The port of another balancer, which answers 404 to hosts that nobody has."""
+        made = self._elbv2.create_load_balancer(Name=f"many-{number}", Subnets=subnets)["LoadBalancers"][0]
+        port, nobody = FIRST_PORT + number, {"StatusCode": "404", "ContentType": "text/plain"}
+        listener = self._elbv2.create_listener(
+            LoadBalancerArn=made["LoadBalancerArn"],
+            Protocol="HTTP",
+            Port=port,
+            DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": nobody}],
+        )["Listeners"][0]
+        self._listeners.append(listener["ListenerArn"])
+        return port
 
     def deploy(self, numbers: Sequence[int]) -> None:
         """Release a new version of these services, all at the same time, and wait until every one has ended."""
@@ -157,17 +173,15 @@ class Estate:
         made = self._ecs.register_task_definition(family=CLUSTER, containerDefinitions=[container])
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
-    def _service(self, number: int, vpc: str, balancer: str, task_definition: str) -> int:
-        blue, green = (self._target_group(f"{name(number)}-{colour}", vpc) for colour in "ab")
-        self._pairs = getattr(self, "_pairs", {}) | {number: (blue, green)}
-        port = free_port()
-        listener = self._elbv2.create_listener(
-            LoadBalancerArn=balancer,
-            Protocol="HTTP",
-            Port=port,
-            DefaultActions=[{"Type": "forward", "TargetGroupArn": blue}],
-        )["Listeners"][0]["ListenerArn"]
-        self._listeners = getattr(self, "_listeners", {}) | {number: listener}
+    def _service(self, number: int, vpc: str, task_definition: str) -> str:
+        """Its first target group."""
+        blue, _ = (self._target_group(f"{name(number)}-{colour}", vpc) for colour in "ab")
+        self._elbv2.create_rule(
+            ListenerArn=self._listeners[number // EACH],
+            Priority=number + 1,
+            Conditions=[{"Field": "host-header", "Values": [host(number)]}],
+            Actions=[{"Type": "forward", "TargetGroupArn": blue}],
+        )
         self._ecs.create_service(
             cluster=CLUSTER,
             serviceName=name(number),
@@ -177,7 +191,7 @@ class Estate:
             deploymentController={"type": "CODE_DEPLOY"},
             loadBalancers=[{"targetGroupArn": blue, "containerName": "web", "containerPort": 8000}],
         )
-        return port
+        return blue
 
     def _target_group(self, group: str, vpc: str) -> str:
         arn = self._elbv2.create_target_group(
@@ -194,15 +208,15 @@ class Estate:
         self._elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
         return str(arn)
 
-    def _is_healthy(self, number: int) -> bool:
-        described = self._elbv2.describe_target_health(TargetGroupArn=self._pairs[number][0])
+    def _is_healthy(self, group: str) -> bool:
+        described = self._elbv2.describe_target_health(TargetGroupArn=group)
         states = [target["TargetHealth"]["State"] for target in described["TargetHealthDescriptions"]]
         return bool(states) and set(states) == {"healthy"}
 
     def _group(self, number: int) -> None:
         pair = {
             "targetGroups": [{"name": f"{name(number)}-{colour}"} for colour in "ab"],
-            "prodTrafficRoute": {"listenerArns": [self._listeners[number]]},
+            "prodTrafficRoute": {"listenerArns": [self._listeners[number // EACH]]},
         }
         terminate = {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0}
         self._codedeploy.create_deployment_group(
@@ -219,6 +233,10 @@ class Estate:
 
 def name(number: int) -> str:
     return f"many-{number:03}"
+
+
+def host(number: int) -> str:
+    return f"{name(number)}.example.com"
 
 
 def _revision(task_definition: str) -> dict[str, Any]:

@@ -89,6 +89,12 @@ class Route:
     def name(self) -> str:
         return (self.rule or self.listener).rpartition(":")[2]
 
+    @property
+    def shares(self) -> dict[str, int]:
+        """Target group ARN → share of 100."""
+        total = sum(self.weights.values())
+        return {arn: round(100 * weight / total) if total else 0 for arn, weight in self.weights.items()}
+
     def elsewhere(self, group: str, pair: Mapping[str, str]) -> Iterator[tuple[str, float]]:
         """(target group, percent) of what does not go to `group`, where the route concerns the pair (name → ARN)."""
         total = sum(self.weights.values())

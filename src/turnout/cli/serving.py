@@ -11,7 +11,7 @@ from turnout.cli.controllers.native import Native
 from turnout.cli.place import groups as deployment_groups
 from turnout.cli.receipt_words import waits_for
 from turnout.cli.releases import releases, with_actions
-from turnout.cli.serves import left_in, listener_of
+from turnout.cli.serves import left_in, listener_of, routes
 from turnout.cli.view import UNDER_WAY, Pipeline, Service, Side, View
 
 
@@ -86,9 +86,10 @@ def _service(
         described = {g["TargetGroupArn"]: g for g in elbv2.describe_target_groups(**wanted)["TargetGroups"]}
     production = [arn for pair in _pairs(group) for arn in pair.get("prodTrafficRoute", {}).get("listenerArns", [])]
     weights: Counter[str] = Counter()
-    if production:
-        for listener in elbv2.describe_listeners(ListenerArns=production)["Listeners"]:
-            weights.update(weights_of(listener))
+    for listener in production:
+        for route in routes(clients, listener):
+            if route.weights.keys() & described.keys() and not weights:
+                weights.update(route.shares)
     sides = tuple(
         Side(found["TargetGroupName"], weights[arn], _health(clients, arn), using.get(arn))
         for arn, found in described.items()

@@ -102,8 +102,10 @@ class TaskRows:
             raise KeyError(f"no task {task_id}")
         return task
 
-    def of_cluster(self, region: str, cluster: str) -> list[Task]:
-        return self._where("t.region = ? AND t.cluster = ?", region, cluster)
+    def of_cluster(self, region: str, cluster: str, service: str | None = None) -> list[Task]:
+        """The tasks of a cluster, or of one service of it."""
+        only, which = ("", ()) if service is None else ("AND t.service = ?", (service,))
+        return self._where(f"t.region = ? AND t.cluster = ? {only}", region, cluster, *which)
 
     def of_set(self, set_id: str) -> list[Task]:
         """The tasks of a task set or deployment, oldest first."""

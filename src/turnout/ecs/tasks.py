@@ -95,9 +95,8 @@ class Tasks(TaskDefinitions):
         )
         arns = [
             task_arn(task.region, task.cluster, task.id)
-            for task in self.tasks.of_cluster(call.region, cluster)
+            for task in self.tasks.of_cluster(call.region, cluster, name)
             if task.desired_status == desired
-            and name in (None, task.service)
             and call.get("family") in (None, task.family)
             and call.get("startedBy") in (None, task.started_by)
             and call.get("launchType") in (None, task.launch_type)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -19,6 +21,17 @@ from moto.core.model import Shape
 
 Leaf = Callable[[Any], Any]
 
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """How a protocol writes values that are no documents, by the name of their type; and its writers so far."""
+
+    by_kind: dict[str, Leaf]
+    writers: dict[Shape, Leaf | None] = field(default_factory=dict)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+"""Half of the time of json.dumps: an answer is a tree that has just been made."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -29,13 +42,16 @@ def xml_text(text: str) -> str:
 
 def to_json(shape: Shape | None, answer: dict[str, Any]) -> bytes:
     """Times are unix seconds to the millisecond, blobs base64."""
-    document = _walk(shape, answer, {"timestamp": _milliseconds, "blob": _base64})
-    return json.dumps(document, separators=(",", ":")).encode()
+    document = _document(shape, answer, JSON)
+    try:
+        return _encode(document).encode()
+    except UnicodeEncodeError:  # half a character, which UTF-8 has no bytes for and JSON an escape
+        return json.dumps(document, separators=(",", ":")).encode()
 
 
 def to_cbor(shape: Shape | None, answer: dict[str, Any]) -> bytes:
     """Times are tag 1, blobs byte strings."""
-    document = _walk(shape, answer, {"timestamp": _moment, "blob": _bytes, "float": float, "double": float})
+    document = _document(shape, answer, CBOR)
     return cbor2.dumps(document, datetime_as_timestamp=True)
 
 
@@ -87,26 +103,65 @@ def _element(shape: Shape, name: str, value: Any) -> Iterator[str]:
             yield f"<{name}>{xml_text(str(value))}</{name}>"
 
 
-def _walk(shape: Shape | None, value: Any, leaves: dict[str, Leaf]) -> Any:
+def _writer(shape: Shape | None, leaves: Leaves) -> Leaf | None:
+    """What makes a document of a value of this shape; None where it is one already.
+
+    It is made once per shape: an answer of a hundred events asks the model about the members of an event only once.
+    """
     if shape is None:
-        return {}
+        return lambda value: {}
+    writers = leaves.writers
+    if shape not in writers:
+        writers[shape] = None  # of a shape that holds itself, which only a structure can
+        writers[shape] = _make_writer(shape, leaves)
+    return writers[shape]
+
+
+def _make_writer(shape: Shape, leaves: Leaves) -> Leaf | None:
     match shape.type_name:
         case "structure":
-            if shape.is_document_type:
-                return value
-            members = shape.members
-            return {
-                member.serialization.get("name", name): _walk(member, item, leaves)
-                for name, item in value.items()
-                if item is not None and (member := members.get(name)) is not None
-            }
+            return None if shape.is_document_type else _Structure(shape, leaves)
         case "list":
-            return [_walk(shape.member, item, leaves) for item in value]
+            return None if (item := _writer(shape.member, leaves)) is None else partial(_list, item)
         case "map":
-            return {key: _walk(shape.value, item, leaves) for key, item in value.items()}
+            return None if (item := _writer(shape.value, leaves)) is None else partial(_map, item)
         case kind:
-            leaf = leaves.get(kind)
-            return value if leaf is None else leaf(value)
+            return leaves.by_kind.get(kind)
+
+
+def _list(write: Leaf, value: Iterable[Any]) -> list[Any]:
+    return [*map(write, value)]
+
+
+def _map(write: Leaf, value: dict[str, Any]) -> dict[str, Any]:
+    return {key: write(part) for key, part in value.items()}
+
+
+class _Structure:
+    """Writes a structure: members that are None, or that its shape does not have, are left out."""
+
+    def __init__(self, shape: Shape, leaves: Leaves) -> None:
+        self._shape, self._leaves = shape, leaves
+        self._known: dict[str, tuple[str, Leaf | None] | None] = {}
+
+    def __call__(self, value: dict[str, Any]) -> dict[str, Any]:
+        document, known = {}, self._known
+        for name, item in value.items():
+            if item is None:
+                continue
+            try:
+                found = known[name]
+            except KeyError:
+                found = known[name] = self._look_up(name)
+            if found is not None:
+                wire_name, write = found
+                document[wire_name] = item if write is None else write(item)
+        return document
+
+    def _look_up(self, name: str) -> tuple[str, Leaf | None] | None:
+        """A member's name on the wire and its writer, looked up when it is first there: shapes may hold themselves."""
+        member = self._shape.members.get(name)
+        return None if member is None else (member.serialization.get("name", name), _writer(member, self._leaves))
 
 
 def _milliseconds(value: Any) -> float:
@@ -123,3 +178,12 @@ def _base64(value: str | bytes) -> str:
 
 def _bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
+
+
+JSON = Leaves({"timestamp": _milliseconds, "blob": _base64})
+CBOR = Leaves({"timestamp": _moment, "blob": _bytes, "float": float, "double": float})
+
+
+def _document(shape: Shape | None, answer: dict[str, Any], leaves: Leaves) -> Any:
+    write = _writer(shape, leaves)
+    return answer if write is None else write(answer)

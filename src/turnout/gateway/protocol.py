@@ -73,7 +73,8 @@ def parse(operation: OperationModel, protocol: str, wire: Wire) -> dict[str, Any
             {
                 "method": wire.method,
                 "values": values,
-                "headers": Headers(list(wire.headers.items())),
+                # Only REST binds members to headers.
+                "headers": Headers(list(wire.headers.items())) if protocol.startswith("rest") else {},
                 "body": wire.body,
                 "url_path": wire.path,
                 "url_params": wire.url_params,
