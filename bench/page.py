@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.datapath import CONNECTIONS, ROUNDS, SECONDS, Path_
 from bench.footprint import Footprint
+from bench.many import EACH, LISTENED, Many
 from bench.release import Release
 from bench.switching import TIMED, Switching
 
@@ -21,6 +22,7 @@ class Results:
     idle: Footprint
     loaded: Footprint
     answers: dict[str, dict[str, float]]
+    many: Many
 
 
 MORE_A_REQUEST = (
@@ -81,6 +83,17 @@ def figures(r: Results) -> list[Figure]:
         Figure("memory of the engine, with a stack", r.loaded.memory_mb, 250, "MB"),
         Figure("idle CPU of the engine, with a stack", r.loaded.idle_percent, 1, "%", differences=IDLE),
     ]
+    found += [
+        Figure(
+            f"requests lost in {r.many.together} deployments at once ({r.many.requests:,} requests)", r.many.lost, 0, ""
+        ),
+        Figure(
+            f"engine CPU-seconds of a deployment, one of {r.many.together} at once against one alone",
+            r.many.growth,
+            1.2,
+            "×",
+        ),
+    ]
     for call, ms in r.answers["turnout"].items():
         if mini := r.answers["MiniStack"].get(call):
             found.append(Figure(f"{call} p50 against MiniStack", ms / mini, 1, "×"))
@@ -114,6 +127,14 @@ def render(r: Results) -> str:
             f"| {n} | {x.total_s:.2f} | {x.build_s:.2f} | {x.start_s:.2f} | {x.overhead_s:.2f} |"
             for n, x in enumerate(r.releases, start=1)
         ),
+        "\n## Many at once\n",
+        f"{r.many.services} services of one task each on this machine, behind {-(-r.many.services // EACH)} listeners;"
+        f" {r.many.together} of them are deployed at once, all at once each, with clients on {LISTENED} of them. CPU-seconds"
+        " of the engine alone, beyond what it uses at rest: Envoy, the tasks and the clients share the same cores.\n",
+        "| deployments | engine CPU-s each | until the last has ended s | requests | lost |\n|---|---|---|---|---|",
+        f"| 1 | {r.many.alone_cpu_s:.3f} | {r.many.alone_took_s:.1f} | | |",
+        f"| {r.many.together} at once | {r.many.together_cpu_s:.3f} | {r.many.together_took_s:.1f} | {r.many.requests:,} | {r.many.lost} |",
+        f"\nThe engine at rest with {r.many.services} services: {r.many.idle_percent:.1f} % of a core, {r.many.memory_mb:.0f} MB.",
         "\n## The engine\n",
         "| | ready s | memory MB | idle CPU % | Envoy memory MB | Envoy idle CPU % |\n|---|---|---|---|---|---|",
         _footprint_row("empty", r.idle),
