@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.real.balancer import Application, Balancer, Client, answers, get, running, until
+from tests.real.balancer import Application, Balancer, Client, answers, forward, get, running, until
+from turnout.loadbalancer.proxy import group_name
 
 pytestmark = pytest.mark.real
 
@@ -130,5 +131,34 @@ def test_load_balancers_on_one_port_are_told_apart_by_their_names(tmp_path: Path
             first = (await balancer.asks("DescribeLoadBalancers", Names=["first"]))["LoadBalancers"][0]
             await balancer.asks("DeleteLoadBalancer", LoadBalancerArn=first["LoadBalancerArn"])
             await until(lambda: answers(port, "second"))
+
+    asyncio.run(story())
+
+
+def test_the_checks_of_any_number_of_new_groups_are_found(tmp_path: Path) -> None:
+    """Envoy refuses a dump by the names of five of them: their health would never be known."""
+
+    async def story() -> None:
+        async with running(tmp_path / "home") as balancer:
+            listener = await balancer.listen(
+                await balancer.balancer(), 80, **{await balancer.group("first-of-the-target-groups", 1): 1}
+            )
+            arns = [await balancer.group(f"a-target-group-of-some-length-{n:x}", 2) for n in range(12)]
+            for number, arn in enumerate(arns, start=1):
+                await balancer.asks(
+                    "CreateRule",
+                    ListenerArn=listener,
+                    Priority=number,
+                    Conditions=[{"Field": "path-pattern", "Values": [f"/{number}"]}],
+                    Actions=forward(**{arn: 1}),
+                )
+            names = [group_name(arn) for arn in arns]
+            for count in (1, 5, 8, 9, 12):
+                wanted = set(names[:count])
+
+                async def are_found(wanted: set[str] = wanted) -> bool:
+                    return await balancer.envoy._admin.checked(wanted) == wanted
+
+                await until(are_found)
 
     asyncio.run(story())

@@ -17,6 +17,9 @@ METERED = (
     r"^(cluster\.[^.]+\.upstream_(rq_(completed|[2345]xx)|cx_(total|active))"
     r"|http\.port-\d+\.downstream_cx_(total|active))$"
 )
+END, MOST_ENDS = 6, 8
+"""config_dump takes only small expressions (RE2's program of about 100), and answers 400 to the names of five clusters:
+it is asked by so many last characters of so many names, and of whatever else ends alike what was meant is picked."""
 MOST_NAMES = 40
 """Names in one filter; beyond that everything is asked for, and picked from here."""
 
@@ -113,8 +116,8 @@ class Admin:
     async def checked(self, names: Collection[str]) -> set[str]:
         """Those of these clusters whose active version has health checks."""
         query = {"resource": "dynamic_active_clusters", "mask": "cluster.name,cluster.health_checks"}
-        if len(names) <= MOST_NAMES:
-            query["name_regex"] = f"^{_choice(names)}$"
+        if len(names) <= MOST_ENDS:
+            query["name_regex"] = f".*({'|'.join(sorted({re.escape(name[-END:]) for name in names}))})"
         dump = await self._get("/config_dump", **query)
         clusters = [config["cluster"] for config in dump.get("configs", []) if "cluster" in config]
         return {cluster["name"] for cluster in clusters if cluster.get("health_checks")} & set(names)
