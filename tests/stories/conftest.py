@@ -19,8 +19,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.real)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
+    """One engine for each file: Envoy may watch so many files only, and every listener is one."""
     stage = Stage(SPEED)
     yield stage
     stage.end()
