@@ -20,7 +20,7 @@ from turnout.loadbalancer.envoy.matches import network_regex, pattern
 from turnout.loadbalancer.envoy.pace import Pace
 from turnout.loadbalancer.envoy.watch import Failing, health_of
 from turnout.loadbalancer.envoy.watchers import SPARE, Watchers
-from turnout.loadbalancer.proxy import Check, Group
+from turnout.loadbalancer.proxy import Check, Failure, Group
 from turnout.loadbalancer.traffic import difference
 from turnout.traffic import percentile
 
@@ -166,3 +166,9 @@ def test_an_attribute_keeps_its_default_or_becomes_true() -> None:
     assert changed(BALANCER, {}, [{"Key": "idle_timeout.timeout_seconds", "Value": "30"}]) == {
         "idle_timeout.timeout_seconds": "30"
     }
+
+
+@pytest.mark.parametrize(("flags", "is_among"), [("UC", True), ("SI", False), ("UF,URX", True)])
+def test_a_504_for_silence_is_not_among_the_5xx_that_envoy_counts_of_a_group(flags: str, is_among: bool) -> None:
+    failure = Failure("listener", "group", 504, flags, is_made_here=True)
+    assert failure.is_among_errors is is_among

@@ -201,3 +201,36 @@ def test_where_the_listener_says_announce_clients_reopen_while_the_delay_passes(
         assert receipt["traffic"]["unrouted"]["failed"] == 0
 
     asyncio.run(story())
+
+
+def test_what_goes_wrong_by_itself_is_counted_as_what_it_was_and_nothing_else_is(stage: Stage) -> None:
+    """A truncated body, a silent application (504), one that hangs up (502), a client that goes away (499), a head
+    that comes slowly, and the application's own 500: in mid-canary, on whichever colour they meet."""
+    service = BlueGreen(stage).ready()
+    idle = [{"Key": "idle_timeout.timeout_seconds", "Value": "1"}]
+    service.elb.modify_load_balancer_attributes(LoadBalancerArn=service.balancer["LoadBalancerArn"], Attributes=idle)
+
+    async def story() -> None:
+        port = service.port()
+        deployment = await asyncio.to_thread(service.deploy, "v2", "CodeDeployDefault.ECSCanary10Percent5Minutes")
+        await asyncio.to_thread(service.until_green_has, 10)
+        async with Client(port) as client:
+            with suppress(asyncio.IncompleteReadError):
+                await client.get("/broken")
+        assert (await get(port, "/gated"))[0] == 504
+        assert (await get(port, "/refused"))[0] == 502
+        assert (await get(port, "/error"))[0] == 500
+        async with Client(port) as impatient:
+            await impatient.send("/slow?seconds=0.5")
+            await asyncio.sleep(0.1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for part in (b"GET / HT", b"TP/1.1\r\nhost: lo", b"calhost\r\n", b"\r\n"):
+            writer.write(part)
+            await asyncio.sleep(0.1)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        receipt = await told(service, deployment)
+        flows = receipt["traffic"].values()
+        assert (sum(flow["failed"] for flow in flows), sum(flow["errors"] for flow in flows)) == (3, 1)
+
+    asyncio.run(story())

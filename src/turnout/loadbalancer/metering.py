@@ -34,7 +34,7 @@ def account(was: Reading, meter: GroupMeter, epoch: str, failed: Sequence[Failur
     """
     if was.epoch != epoch:
         was = Reading(epoch)
-    made = [failure.code for failure in failed if failure.is_made_here and failure.code >= 500]
+    made = [failure.code for failure in failed if failure.is_among_errors]
     made_5xx = min(was.made_5xx + len(made), meter.answers[3])
     # Only for want of a target is it 503: then AWS doesn't count the request, for nobody was chosen.
     made_503 = min(was.made_503 + made.count(503), made_5xx)

@@ -164,6 +164,11 @@ class Failure:
     is_made_here: bool
     """The status is the balancer's own, not the application's."""
 
+    @property
+    def is_among_errors(self) -> bool:
+        """Whether the proxy counts it among the 5xx of the group: it does not a 504 for silence (SI)."""
+        return self.is_made_here and self.code >= 500 and "SI" not in self.flags.split(",")
+
 
 @dataclass(frozen=True)
 class Failures:

@@ -164,7 +164,7 @@ def _flows(mark: Mark, counters: Counters, failures: Failures) -> dict[str, Flow
         was = kept if is_same_life else _kept(GroupCounters())
         now = counters.groups[group_name(arn)]
         failed = [failure for failure in failures.items if failure.group == group_name(arn)]
-        made_here = sum(failure.is_made_here and failure.code >= 500 for failure in failed)
+        made_here = sum(failure.is_among_errors for failure in failed)
         flows[arn] = Flow(
             requests=now.completed - was["completed"],
             failed=len(failed),
