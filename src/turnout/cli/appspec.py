@@ -38,10 +38,10 @@ def parse(text: str, where: str) -> Document:
     if not isinstance(document, dict):
         raise SetupError(f"{where} is not an AppSpec: it must have version, Resources and, if there are any, Hooks.")
     try:
-        place = place_in(text)
+        hooks = place_in(text)
     except ValueError as error:
         raise SetupError(f"{where}: the comment on its hook file cannot be used: {error}") from error
-    return document if place is None else {**document, HOOKS_AT: place}
+    return document if hooks is None else {**document, HOOKS_AT: hooks}
 
 
 def running(document: Document, task_definition: str, where: str) -> Document:
