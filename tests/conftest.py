@@ -78,6 +78,7 @@ class World:
     def copy(self, home: Path) -> World:
         """The same world over a copy of its home: containers and Envoy as they were."""
         self.proxy.listen(lambda health: None)
+        self.proxy.on_interruption(lambda interruption: None)
         twin = copy.copy(self)
         twin.home, twin.clock = home, ManualClock(self.clock.at)
         twin.runtime, twin.proxy = copy.deepcopy(self.runtime), copy.deepcopy(self.proxy)

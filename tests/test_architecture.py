@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "turnout"
-WORDS = {"errors", "names", "config", "clock", "traffic", "routes", "leaving", "taskdef", "yamlfile", "hookplace"}
+WORDS = {"errors", "hindrances", "names", "config", "clock", "traffic", "routes", "leaving", "taskdef"}
 MEMORY = {"store", "rows", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
 ROOMS = {
     "codecommit",

@@ -7,8 +7,10 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +42,7 @@ from turnout.errors import SetupError
 from turnout.gateway.models import OwnedModels
 from turnout.gateway.others import Others
 from turnout.gateway.server import Gateway
+from turnout.hindrances import refusal
 from turnout.loadbalancer.api import MIGRATIONS as LOADBALANCER
 from turnout.loadbalancer.api import LoadBalancer
 from turnout.loadbalancer.proxy import Proxy
@@ -71,6 +74,11 @@ MIGRATIONS = {
     "logs": LOGS,
     "cloudwatch": CLOUDWATCH,
 }
+
+RECENT_S = 3600.0
+"""How long /_turnout/health, and so `turnout status`, tell of an interruption; receipts do for good."""
+
+ALMOST_NOTHING_BYTES = 1 << 20
 
 LAST_ANSWERS_S = 5
 """How long the end of the engine waits for requests that are being answered: a stalled client does not hold it up."""
@@ -121,7 +129,8 @@ class Engine:
     async def start(self) -> None:
         """Wake the rooms: what is kept in files and processes is compared with the rows, and put right."""
         self.others.start()
-        for room in self.rooms:
+        # The balancer's last: a start that is refused for anything else leaves no Envoy behind.
+        for room in (*self.rooms[1:], self.rooms[0]):
             await room.start()
 
     async def close(self) -> None:
@@ -175,7 +184,19 @@ class Engine:
             "speed": self.clock.speed,
             "listeners": self.loadbalancer.ports(),
             "silentListeners": self.loadbalancer.silent_ports(),
+            "troubles": list(self._troubles()),
+            "interruptions": self.loadbalancer.interruptions.since(self.clock.now() - RECENT_S),
         }
+
+    def _troubles(self) -> Iterator[str]:
+        """What this machine lacks, in sentences."""
+        free = shutil.disk_usage(self.config.home).free
+        if free < ALMOST_NOTHING_BYTES:
+            yield f"the disk is full: free some room ({free // 1024} KiB are left in {self.config.home})"
+        elif (why := self.store.look_again()) is not None:
+            yield why
+        if (why := self.proxy.trouble) is not None:
+            yield f"Envoy cannot be told what has changed, and goes on as it was: {why}"
 
 
 @dataclass(frozen=True)
@@ -219,7 +240,12 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
                 timeout_graceful_shutdown=LAST_ANSWERS_S,
             )
         )
-        await engine.start()
+        try:
+            await engine.start()
+        except (OSError, sqlite3.Error) as error:
+            if (why := refusal(error)) is None:
+                raise
+            raise SetupError(f"the engine cannot start in {config.home}: {why}") from error
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         advancing = asyncio.create_task(engine.runner.run_forever())
         measuring = asyncio.create_task(measure_forever(engine.measures, engine.clock))

@@ -5,6 +5,7 @@
     │   └── NotOwned                          501: "codebuild.StartSandbox is not implemented by turnout"
     ├── StepFailed(code, message)             the world's fault: ends the step, becomes errorInformation
     │   └── StepStopped                       somebody asked for it: the step ends Stopped instead of Failed
+    ├── Hindered                              the machine lacks something (room on the disk): what was under way waits
     └── SetupError                            a human must act: no git, port taken, two engines
 
 Anything else is a bug: 500 InternalFailure with the request id; the traceback goes to the log.
@@ -54,6 +55,10 @@ class StepFailed(TurnoutError):
 
 class StepStopped(StepFailed):
     """The step ends because somebody asked for it."""
+
+
+class Hindered(TurnoutError):
+    """The machine lacks something for the moment. The message says what, where and what to do; nothing is lost."""
 
 
 class SetupError(TurnoutError):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from turnout.clock import Clock
 from turnout.errors import StepFailed, StepStopped
+from turnout.hindrances import hindrance
 from turnout.runs import Run, Runs, Status, Step
 from turnout.store import Transaction
 
@@ -157,7 +157,10 @@ class Runner:
         if not self._in_flight:
             self._runs.forget_wakes()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("step %s: %s", step_id, error, exc_info=error)
+            if (why := hindrance(error)) is not None:
+                log.warning("step %s waits: %s", step_id, why)
+            else:
+                log.error("step %s: %s", step_id, error, exc_info=error)
         self._due.set()
 
     async def _attempt(self, step_id: int) -> None:
@@ -197,7 +200,11 @@ class Runner:
                 if isinstance(outcome, Done):
                     runs.end(tx, runs.step(step_id), Status.SUCCEEDED, result=outcome.result)
                 else:
-                    runs.park(tx, step, mark, outcome.seconds, outcome.why, outcome.on)
+                    # A stop that the step was let go on for is due again: its signal was spent at the pick-up.
+                    parked = replace(step, note=outcome.why)
+                    is_stopped = run.stop is not None and plan.stops(run, parked) is not None
+                    seconds = 0.0 if is_stopped else outcome.seconds
+                    runs.park(tx, step, mark, seconds, outcome.why, outcome.on)
 
     def _end(self, step_id: int, status: Status, code: str, message: str) -> None:
         with self._runs.store.transaction() as tx:
@@ -208,6 +215,8 @@ async def _outcome(plan: Plan, run: Run, step: Step) -> Done | Wait:
     """A full disk or a lock is neither the world's fault nor the step's: a task that serves does not end for it."""
     try:
         return await plan.ensure(run, step)
-    except sqlite3.OperationalError as error:
-        log.exception("step %s of %s %s", step.name, run.kind, run.name)
-        return Wait(AFTER_ERROR_S, f"trying again: the database failed: {error}")
+    except Exception as error:
+        if (why := hindrance(error)) is None:
+            raise
+        log.warning("step %s of %s %s waits: %s", step.name, run.kind, run.name, why)
+        return Wait(AFTER_ERROR_S, f"trying again: {why}")

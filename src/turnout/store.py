@@ -6,14 +6,19 @@ What has been committed survives a SIGKILL at any instant; everything else never
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from turnout.errors import SetupError
+from turnout.hindrances import hindrance, refusal
+
+log = logging.getLogger(__name__)
 
 Migrations = Sequence[str]
 """SQL scripts of one room, oldest first. A script that has landed is never edited: add another."""
@@ -27,6 +32,11 @@ CREATE TABLE documents (
     PRIMARY KEY (kind, region, key)
 ) WITHOUT ROWID;
 """
+
+
+TRY_AGAIN_S = 1.0
+CHECKED_UP_TO_BYTES = 64 << 20
+"""A larger database is not looked through at the start: that takes seconds."""
 
 
 class Transaction:
@@ -56,12 +66,32 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
+            damage = self._damage(path)
         except (sqlite3.Error, OSError) as error:
-            raise SetupError(f"cannot open the database {path}: {error}") from error
+            if (why := refusal(error)) is not None:
+                raise SetupError(f"cannot open the database {path}: {why}") from error
+            damage = str(error)
+        if damage is not None:
+            raise SetupError(
+                f"the database {path} is damaged ({damage}). Restore it from a backup with its -wal file, or save what"
+                f" can be saved: sqlite3 {path} .recover | sqlite3 NEW. Nothing has been changed; what serves goes on."
+            )
         self._open: Transaction | None = None
+        self.trouble: str | None = None
+        """What kept the last transaction from becoming durable, while that has not changed."""
         self.fuse: Callable[[str], None] = lambda point: None
         """Called around every commit with the name of the point: a crash test dies there."""
-        self._migrate({"documents": [DOCUMENTS], **migrations})
+        try:
+            self._migrate({"documents": [DOCUMENTS], **migrations})
+        except sqlite3.OperationalError as error:
+            raise SetupError(f"cannot write the database {path}: {hindrance(error) or error}") from error
+
+    def _damage(self, path: Path | str) -> str | None:
+        """What SQLite finds to be wrong with the file."""
+        if path == ":memory:" or Path(path).stat().st_size > CHECKED_UP_TO_BYTES:
+            return None
+        found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        return None if found == "ok" else str(found)
 
     def _migrate(self, migrations: dict[str, Migrations]) -> None:
         """All of it in one transaction: a home is of one version or of the other."""
@@ -84,14 +114,20 @@ class Store:
             yield self._open
             return
         self.fuse("before commit")
-        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._note(error)
+            raise
         self._open = tx = Transaction(self._connection)
         try:
             yield tx
             self._connection.execute("COMMIT")
-        except BaseException:
+            self.trouble = None
+        except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            self._note(error)
             raise
         finally:
             self._open = None
@@ -99,6 +135,30 @@ class Store:
         with ExitStack() as acts:  # each is run, whatever becomes of the others; in their order
             for act in reversed(tx._after):
                 acts.callback(act)
+
+    def eventually(self, act: Callable[[Transaction], None]) -> None:
+        """A transaction on behalf of nobody who could try again (a process has ended): repeated until it is durable."""
+        try:
+            with self.transaction() as tx:
+                act(tx)
+        except sqlite3.OperationalError as error:
+            log.warning("trying again: %s", hindrance(error) or error)
+            asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._again, act)
+
+    def _again(self, act: Callable[[Transaction], None]) -> None:
+        with suppress(sqlite3.ProgrammingError):  # closed meanwhile: the next start looks for itself
+            self.eventually(act)
+
+    def look_again(self) -> str | None:
+        """`trouble`, if it is still there: something is written to find out."""
+        if self.trouble is not None:
+            with suppress(sqlite3.Error), self.transaction() as tx:
+                tx.execute("UPDATE migrations SET version = version WHERE room = 'documents'")
+        return self.trouble
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, sqlite3.Error):
+            self.trouble = hindrance(error)
 
     def one(self, sql: str, parameters: Sequence[object] | dict[str, object] = ()) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(sql, parameters).fetchone()

@@ -104,9 +104,6 @@ class Traffic(Protocol):
         """For each mark: what its target groups carried since, and the mark of now. Under "" is what no group was
         reached for on its listeners (a 503 with all weights zero, a connection that failed before it was routed)."""
 
-    def address_of(self, region: str, listener_arn: str) -> str | None:
-        """http://host:port at which this machine reaches the listener; None while it does not answer."""
-
     async def connections(self, region: str, listener_arn: str) -> int | None:
         """How many client connections the listener holds; None where that cannot be told."""
 
@@ -122,6 +119,11 @@ class Traffic(Protocol):
 
     async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
         """Look twice, at least 250 ms apart: is the new version of the weights in force, and the group quiet?"""
+
+    def interruptions_since(self, at: float) -> list[dict[str, Any]]:
+        """The times without a balancer that were over after `at`: {"endedAt": … or None, "servesAgainAt": …, "why": …,
+        "connections", "inFlight", "lookedAt": what was under way at the last look before, "newConnections": "waited" or
+        "refused"}, oldest first."""
 
     def weights_since(self, region: str, listener_arn: str, at: float) -> list[dict[str, Any]]:
         """Every change of a listener's weights: {"at": …, "weights": {target group ARN: weight}}, oldest first."""

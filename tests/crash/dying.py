@@ -10,12 +10,10 @@ class Killed(BaseException):
     """SIGKILL at a point."""
 
 
-def survive(
-    world: Any, seconds: float, fatal: int | None, revive: Callable[[], None], rest: Callable[[], None] = lambda: None
-) -> int:
+def survive(world: Any, seconds: float, fatal: int | None, revive: Callable[[], None]) -> int:
     """Let time pass in a world whose engine dies at the point `fatal`, and is started again. The points passed.
 
-    A point is a commit, or the beginning or the end of an act. `rest` awaits what takes real time.
+    A point is a commit, or the beginning or the end of an act.
     """
     points = 0
 
@@ -30,11 +28,9 @@ def survive(
     world.fuse = fuse
     try:
         world.tick(seconds)
-        rest()
     except Killed:
         world.fuse = lambda point: None
         revive()
         world.tick(seconds)
-        rest()
     world.fuse = lambda point: None
     return points

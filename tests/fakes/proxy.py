@@ -13,6 +13,7 @@ from turnout.loadbalancer.proxy import (
     GroupCounters,
     GroupMeter,
     Health,
+    Interruption,
     Meters,
     Picture,
     PortMeter,
@@ -26,6 +27,7 @@ class FakeProxy:
     def __init__(self) -> None:
         self.picture = Picture()
         self.is_running = False
+        self.trouble: str | None = None
         self.epoch = "1"
         self.health: dict[str, tuple[str, str | None, str | None]] = {}
         """Address or group name → (state, reason, description) of a target that is not healthy."""
@@ -37,10 +39,15 @@ class FakeProxy:
         """Port → why it cannot be bound."""
         self.refusing: set[int] = set()
         """Ports of targets that accept no connections yet."""
+        self.interrupt: Callable[[Interruption], None] = lambda interruption: None
+        """Have it told that the proxy has come back."""
         self._heard: Callable[[Sequence[Health]], None] = lambda health: None
 
     def listen(self, heard: Callable[[Sequence[Health]], None]) -> None:
         self._heard = heard
+
+    def on_interruption(self, act: Callable[[Interruption], None]) -> None:
+        self.interrupt = act
 
     def apply(self, picture: Picture) -> None:
         self.picture = picture

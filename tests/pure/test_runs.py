@@ -282,7 +282,7 @@ def test_a_database_that_fails_for_a_while_ends_no_run(house: House, caplog: pyt
     for _ in range(2 * MOST_ATTEMPTS):
         house.tick()
         (step,) = house.runs.steps(run.id)
-        assert step.note == "trying again: the database failed: database or disk is full"
+        assert step.note == "trying again: the disk is full: free some room (database or disk is full)"
         house.clock.advance(AFTER_ERROR_S)
     house.tick()
     assert house.runs.get(run.id).status is Status.SUCCEEDED

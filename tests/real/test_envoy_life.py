@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.real.balancer import Application, Balancer, Client, Load, answers, get, running, until
+from turnout.loadbalancer.proxy import Interruption
 
 pytestmark = pytest.mark.real
 
@@ -34,6 +36,58 @@ def test_a_killed_envoy_comes_back_with_the_right_weights(tmp_path: Path) -> Non
             assert not flows[g].is_whole
         await blue.stop()
         await green.stop()
+
+    asyncio.run(story())
+
+
+def test_whoever_connects_while_there_is_no_envoy_waits_and_is_served(tmp_path: Path) -> None:
+    """The sockets of the ports outlive an Envoy that is killed: nobody is refused, thrice in a row."""
+
+    async def story() -> None:
+        blue = await Application("blue").start()
+        async with running(tmp_path / "home") as balancer:
+            told: list[Interruption] = []
+            balancer.envoy.on_interruption(told.append)
+            b = await balancer.group("blue", blue.port)
+            listener = await balancer.listen(await balancer.balancer(), 80, **{b: 1})
+            await balancer.until(b, "healthy")
+            port = balancer.port(80)
+            kept = Client(port)
+            await kept.send("/gated")
+            for number in range(1, 4):
+                await until(partial(has_looked, balancer, in_flight=number == 1))
+                assert balancer.envoy.pid is not None
+                os.kill(balancer.envoy.pid, signal.SIGKILL)
+                came = [asyncio.create_task(get(port)) for _ in range(20)]
+                while len(told) < number:
+                    came.append(asyncio.create_task(get(port)))
+                    await asyncio.sleep(0.01)
+                assert set(await asyncio.gather(*came)) == {(200, "blue")}
+                interruption = told[-1]
+                assert interruption.is_queue_kept
+                assert "SIGKILL" in interruption.why
+                assert interruption.lasted_s is not None
+            assert (told[0].connections, told[0].in_flight) == (1, 1)
+            with pytest.raises((OSError, asyncio.IncompleteReadError)):
+                await kept.head()
+            await kept.close()
+            await balancer.asks("DeleteListener", ListenerArn=listener)
+            await until(lambda: is_refused(port))
+        await blue.stop()
+
+    async def has_looked(balancer: Balancer, *, in_flight: bool) -> bool:
+        """At a moment when the sockets are held."""
+        load = balancer.envoy._load
+        return load is not None and bool(load[2]) == in_flight and balancer.envoy._heirs.holds_any
+
+    async def is_refused(port: int) -> bool:
+        try:
+            await get(port)
+        except ConnectionRefusedError:
+            return True
+        except (OSError, asyncio.IncompleteReadError):
+            return False
+        return False
 
     asyncio.run(story())
 

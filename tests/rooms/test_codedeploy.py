@@ -246,3 +246,16 @@ def test_a_listener_that_lost_the_idle_target_group_holds_it_again_before_green_
     shop.deploy()
     shop.tick(10)
     assert shop.balancer.weights() == {A: 100, B: 0}
+
+
+def test_a_receipt_tells_of_a_balancer_that_ended_meanwhile_and_of_no_other(shop: Deploying) -> None:
+    shop.create_group()
+    at = shop.clock.at
+    lost = {"endedAt": at + 0.1, "servesAgainAt": at + 0.2, "why": "Envoy, pid 7, was ended by SIGKILL"}
+    earlier = {"endedAt": at - 9, "servesAgainAt": at - 8}
+    shop.balancer.interruptions += [earlier, lost, {"endedAt": at + 900, "servesAgainAt": at + 901}]
+    deployment_id = shop.deploy()
+    shop.tick(60)
+    receipt = shop.receipts.find("us-east-1", deployment_id)
+    assert receipt is not None
+    assert receipt["interruptions"] == [lost]

@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import World
 from tests.rooms.test_loadbalancer import Stack
-from turnout.loadbalancer.proxy import Failure, GroupCounters, group_name
+from turnout.cli.receipt_words import interruption
+from turnout.loadbalancer.proxy import Failure, GroupCounters, Interruption, group_name
 
 
 @pytest.fixture
@@ -81,3 +82,26 @@ def test_a_group_with_weight_or_with_a_request_in_flight_is_not_drained(stack: S
     stack.world.proxy.counted[group_name(stack.blue)] = GroupCounters(9, 8, 1)
     drained = stack.world.run(traffic.prove_drained("us-east-1", stack.blue))
     assert (drained.is_proven, drained.reason, drained.in_flight) == (False, "1 request in flight", 1)
+
+
+def test_what_an_end_of_the_proxy_cost_is_kept_and_told(stack: Stack) -> None:
+    stack.world.proxy.interrupt(Interruption(0.25, "Envoy, pid 7, was ended by SIGKILL", 12, 3, 1.5, True))
+    stack.world.reboot()
+    told = stack.world.run(stack.world.request("GET", "http://127.0.0.1:4566/_turnout/health", {}, b""))[2]
+    (one,) = json.loads(told)["interruptions"]
+    now = stack.world.clock.at
+    assert one == {
+        "endedAt": now - 0.25,
+        "servesAgainAt": now,
+        "why": "Envoy, pid 7, was ended by SIGKILL",
+        "connections": 12,
+        "inFlight": 3,
+        "lookedAt": now - 1.75,
+        "newConnections": "waited",
+    }
+    assert interruption(one) == (
+        "Envoy, pid 7, was ended by SIGKILL and served again 250 ms later; new connections waited; 12 connections were"
+        " cut, with 3 requests in flight (counted 1.5 s before)"
+    )
+    stack.world.clock.at += 3601
+    assert stack.world.engine.loadbalancer.traffic.interruptions_since(stack.world.clock.at) == []

@@ -66,8 +66,7 @@ class InvocationPlan(StraightPlan):
 
         def ended() -> None:
             self._watched.discard(key)
-            with self._runs.store.transaction() as tx:
-                self._runs.wake(tx, topic)
+            self._runs.store.eventually(lambda tx: self._runs.wake(tx, topic))
 
         if key not in self._watched:
             self._watched.add(key)

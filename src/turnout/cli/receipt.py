@@ -13,7 +13,17 @@ from urllib.parse import quote
 import typer
 
 from turnout.cli.options import Home, Region
-from turnout.cli.receipt_words import Receipt, drained, long_connections, place, reasons, side, switch_s, took_s
+from turnout.cli.receipt_words import (
+    Receipt,
+    drained,
+    interruption,
+    long_connections,
+    place,
+    reasons,
+    side,
+    switch_s,
+    took_s,
+)
 from turnout.cli.running import Running, ask, require_running
 from turnout.cli.screen import clock_time, date_time, duration, short, show, styled
 from turnout.errors import SetupError
@@ -22,8 +32,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-MOST_LINES = 5
-"""Of the output of a hook; `--json` has the rest."""
 MOST_REASONS = 3
 """Of one step; all of them are in the document."""
 BAR = 24
@@ -123,13 +131,11 @@ def page(document: Receipt, now: float) -> Iterator[RenderableType]:
         yield f"[bold]Drained[/]   {escape(proof)}"
     if (streams := long_connections(document)) is not None:
         yield f"[bold]Streams[/]   {escape(streams)}"
-    for hook in document.get("hooks", []):
-        what = f"{hook['event']}: {hook['name']} ({hook['kind']})"
-        yield f"[bold]Hook[/]      {escape(what)} {styled(hook['status'])}"
-        yield from (f"            [dim]{escape(line)}[/]" for line in hook["output"].splitlines()[-MOST_LINES:])
     for alarm in document.get("alarms", []):
         since = f"since {clock_time(alarm['at'])}"
         yield f"[bold]Alarm[/]     {escape(alarm['name'])} {since}: {escape(alarm['reason'])}"
+    for one in document.get("interruptions", []):
+        yield f"[bold]Balancer[/]  {clock_time(one['endedAt'] or one['servesAgainAt'])} {escape(interruption(one))}"
     if (rollback := document["rollback"]) is not None:
         yield f"[bold]Rollback[/]  {escape(rollback['message'])}"
     if (error := document["error"]) is not None:

@@ -51,6 +51,21 @@ def drained(receipt: Receipt) -> str | None:
     return f"{found['colour']} is not proven drained yet: {found['reason']}"
 
 
+def interruption(document: Mapping[str, Any]) -> str:
+    """What an end of the balancer cost: "Envoy, pid 7, was ended by SIGKILL and served again 63 ms later: …"."""
+    if document["endedAt"] is None:
+        return f"{document['why']}: what that cut is not known"
+    took_ms = 1000 * (document["servesAgainAt"] - document["endedAt"])
+    text = f"{document['why']} and served again {took_ms:.0f} ms later; new connections {document['newConnections']}"
+    if document["lookedAt"] is None:
+        return f"{text}; what was in flight is lost, and was not counted"
+    before_s = document["endedAt"] - document["lookedAt"]
+    return (
+        f"{text}; {document['connections']} connections were cut, with {document['inFlight']} requests in flight"
+        f" (counted {before_s:.1f} s before)"
+    )
+
+
 def long_connections(receipt: Receipt) -> str | None:
     """What became of what was in flight on the colour that was left; None if nothing was."""
     found = receipt.get("longConnections")

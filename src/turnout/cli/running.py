@@ -72,7 +72,7 @@ def was_killed(home: Path) -> bool:
 def is_held(home: Path) -> bool:
     """Whether a living engine holds the home."""
     try:
-        with (home / "lock").open("a+") as file:
+        with (home / "lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (FileNotFoundError, NotADirectoryError):
         return False

@@ -9,8 +9,9 @@ from typing import Any
 from turnout.cli.clients import Clients, is_missing, pages
 from turnout.cli.controllers.native import Native
 from turnout.cli.place import groups as deployment_groups
-from turnout.cli.receipt_words import waits_for
+from turnout.cli.receipt_words import interruption, waits_for
 from turnout.cli.releases import releases, with_actions
+from turnout.cli.screen import clock_time
 from turnout.cli.serves import left_in, listener_of, routes
 from turnout.cli.view import UNDER_WAY, Pipeline, Service, Side, View
 
@@ -30,7 +31,16 @@ def look(clients: Clients) -> View:
         _pipeline(clients, summary["name"], described, groups)
         for summary in pages(clients("codepipeline"), "list_pipelines", "pipelines")
     )
-    return View(described, pipelines)
+    return View(described, pipelines, tuple(_troubles(health or {})))
+
+
+def _troubles(health: Mapping[str, Any]) -> Iterator[str]:
+    """What the engine says of itself, in sentences; nothing on AWS."""
+    yield from health.get("troubles", [])
+    for arn, why in health.get("silentListeners", {}).items():
+        yield f"listener {arn.split('/')[-3]} does not answer: {why}"
+    for one in health.get("interruptions", []):
+        yield f"{clock_time(one['endedAt'] or one['servesAgainAt'])} {interruption(one)}"
 
 
 def _on_aws(clients: Clients) -> dict[str, str]:

@@ -113,7 +113,8 @@ def page(view: View) -> RenderableType:
     from rich.markup import escape
 
     if not view.services and not view.pipelines:
-        return "Nothing is deployed here. `turnout bootstrap FOLDER` makes a stack for an application."
+        empty = "Nothing is deployed here. `turnout bootstrap FOLDER` makes a stack for an application."
+        return Group(empty, *(f"  [yellow]{escape(trouble)}[/]" for trouble in view.troubles))
     serving = {pipeline.service: pipeline.serving for pipeline in view.pipelines}
     faults = {service.key: service.fault for service in view.services if view.is_at_rest}
     told: list[str] = []
@@ -129,6 +130,7 @@ def page(view: View) -> RenderableType:
         if pipeline.service not in keys:
             told.append(f"[bold]{escape(pipeline.name)}[/]  a pipeline that releases none of these services")
             told.append(_pipeline(pipeline, None))
+    told += [f"  [yellow]{escape(trouble)}[/]" for trouble in view.troubles]
     return Group(*told)
 
 

@@ -107,6 +107,8 @@ class Pipeline:
 class View:
     services: tuple[Service, ...]
     pipelines: tuple[Pipeline, ...]
+    troubles: tuple[str, ...] = ()
+    """What this machine lacks, and what has lately ended by itself: sentences."""
 
     def of(self, name: str) -> View:
         """Only the services and pipelines of this name, and what belongs to them: a service's pipelines, and a
@@ -142,7 +144,12 @@ class View:
     def document(self) -> dict[str, Any]:
         """For programs: `turnout status --json`."""
         pipelines = [_wire(pipeline) | {"isLive": pipeline.is_live} for pipeline in self.pipelines]
-        rest = {"pipelines": pipelines, "isAtRest": self.is_at_rest, "isLive": self.is_live}
+        rest = {
+            "pipelines": pipelines,
+            "troubles": list(self.troubles),
+            "isAtRest": self.is_at_rest,
+            "isLive": self.is_live,
+        }
         return {"services": [_wire(service) for service in self.services], **rest}
 
 

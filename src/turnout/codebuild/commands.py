@@ -132,8 +132,7 @@ class Commands:
 
         def ended() -> None:
             self._watched.pop(process.folder, None)
-            with self._runs.store.transaction() as tx:
-                self._runs.wake(tx, topic)
+            self._runs.store.eventually(lambda tx: self._runs.wake(tx, topic))
 
         process.on_exit(ended)
 
@@ -166,5 +165,5 @@ class Commands:
             command, status = failed_command(result.read_text(), (*phase.commands, *phase.finally_))
             return f"Error while executing command: {command}. Reason: exit status {status}"
         code = process.exit_code()
-        what = "nobody saw it end" if code is None else f"exit status {code}"
+        what = "it was killed, and its supervisor with it" if code is None else f"exit status {code}"
         return f"The process of the phase ended before its commands did: {what}"

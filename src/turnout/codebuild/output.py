@@ -18,6 +18,7 @@ from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.codebuild.spec import Build
 from turnout.errors import AwsError
+from turnout.hindrances import hindrance
 
 log = logging.getLogger(__name__)
 
@@ -151,8 +152,8 @@ class Output:
         while not is_over.is_set():
             try:
                 await self._send(build, is_end=False)
-            except (AwsError, OSError) as error:
-                log.warning("the log of %s could not be sent: %s", build.id, error)
+            except Exception as error:  # sent again at the next look, from the same position
+                log.warning("the log of %s could not be sent: %s", build.id, hindrance(error) or error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await is_over.wait()
@@ -175,7 +176,9 @@ class Output:
                     await self._put(build, batch)
                     await asyncio.sleep(0)
                 position += size
-                position_file.write_text(str(position))
+                draft = position_file.with_suffix(".new")
+                draft.write_text(str(position))
+                draft.replace(position_file)
 
     async def _put(self, build: Build, messages: list[str]) -> None:
         at_ms = int(self._clock.now() * 1000)

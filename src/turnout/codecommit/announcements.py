@@ -16,10 +16,12 @@ from weakref import WeakValueDictionary
 from turnout.aws import Aws, Event
 from turnout.clock import Clock
 from turnout.codecommit.records import Records, Repository
+from turnout.hindrances import hindrance
 from turnout.names import ACCOUNT
 
 log = logging.getLogger(__name__)
 
+TRY_AGAIN_S = 1.0
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 _REFERENCE_TYPES = {"refs/heads/": "branch", "refs/tags/": "tag"}
 
@@ -38,15 +40,39 @@ class Announcements:
         self._store = records.store
         self._aws = aws
         self._clock = clock
+        self._owed: set[asyncio.Task[None]] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def announce(self, repository: Repository, caller: str = ROOT) -> list[Event]:
-        """Announce every ref that has changed since the last time; the first push sets the default branch."""
+        """Announce every ref that has changed since the last time; the first push sets the default branch.
+
+        The refs have moved, whatever becomes of this: when the disk is full it is tried again until it is not.
+        """
         lock = self._locks.setdefault(repository.id, asyncio.Lock())
-        async with lock:
-            if not repository.path.is_dir():
-                return []
-            return await self._announce(repository, caller)
+        try:
+            async with lock:
+                if not repository.path.is_dir():
+                    return []
+                return await self._announce(repository, caller)
+        except Exception as error:
+            if (why := hindrance(error)) is None:
+                raise
+            log.warning("what was pushed to %s is announced later: %s", repository.name, why)
+            task = asyncio.create_task(self._announce_later(repository, caller), name=f"announce {repository.name}")
+            self._owed.add(task)
+            task.add_done_callback(self._owed.discard)
+            return []
+
+    async def _announce_later(self, repository: Repository, caller: str) -> None:
+        await asyncio.sleep(TRY_AGAIN_S)
+        await self.announce(repository, caller)
+
+    async def close(self) -> None:
+        """The next start finds out for itself what has not been announced."""
+        owed = list(self._owed)
+        for task in owed:
+            task.cancel()
+        await asyncio.gather(*owed, return_exceptions=True)
 
     async def _announce(self, repository: Repository, caller: str) -> list[Event]:
         refs, commits = await self._refs(repository)

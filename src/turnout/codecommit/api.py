@@ -24,3 +24,4 @@ class CodeCommit(Repositories, Changes, Commits, Files):
 
     async def close(self) -> None:
         """Nothing of ours is left running."""
+        await self.announcements.close()

@@ -13,9 +13,13 @@ from turnout.runs import Run, Step
 
 
 def build(
-    run: Run, steps: Sequence[Step], events: Iterable[Mapping[str, Any]], changes: Iterable[Document]
+    run: Run,
+    steps: Sequence[Step],
+    events: Iterable[Mapping[str, Any]],
+    changes: Iterable[Document],
+    interruptions: Sequence[Document] = (),
 ) -> Document:
-    """The receipt of a run. `events` are those of `runs.events`, `changes` those of `traffic.weights_since`."""
+    """The receipt of a run. `events` are those of `runs.events`, the others `traffic`'s since it was created."""
     spec, facts = run.spec, run.facts
     return {
         "version": VERSION,
@@ -47,9 +51,9 @@ def build(
         and switch_between(switch["at"], switch["first_answer_at"], switch["note"]),
         "drained": drained_of("green" if is_rollback(spec) else "blue", facts.get("leaving")),
         "alarms": facts.get("alarmed", []),
-        "hooks": list((facts.get("hooks") or {}).values()),
         "longConnections": counts(facts.get("leaving")),
         "ignoresTargetHealth": bool(spec.get("ignores_target_health")),
+        "interruptions": list(interruptions),
         "rollback": _rollback(run),
     }
 

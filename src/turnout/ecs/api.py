@@ -85,8 +85,7 @@ class Ecs(Clusters, Services, ServiceUpdates, ServiceDeployments, TaskSets, Task
         """A container has ended: whatever its task is doing, it looks again."""
         task = self.tasks.find(task_id_of(workload))
         if task is not None:
-            with self.store.transaction() as tx:
-                self._wake_task(tx, task.run_id)
+            self.store.eventually(lambda tx: self._wake_task(tx, task.run_id))
 
     def _wake_task(self, tx: Transaction, run_id: int) -> None:
         for step in self.runs.steps(run_id):

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from turnout.clock import Clock
-from turnout.errors import AwsError, NotOwned
+from turnout.errors import AwsError, Hindered, NotOwned
+from turnout.gateway.hindered import CODE, hindered
 from turnout.gateway.moto import s3
 from turnout.gateway.moto.operations import is_invocation
 from turnout.gateway.moto.refusal import refuse
 from turnout.gateway.moto.request import Headers, Reply, Request
 from turnout.gateway.moto.tuning import tune
+from turnout.hindrances import hindrance
 
 if TYPE_CHECKING:
     from turnout.gateway.moto.clients import Clients
@@ -69,13 +71,21 @@ class Others:
             return reply
         except AwsError as error:
             return refuse(request, error)
-        except Exception:
+        except Exception as error:
+            if (why := hindrance(error)) is not None:
+                log.warning("%s: %s", request.title, why)
+                return refuse(request, hindered(why))
             log.exception("moto failed at %s", request.title)
             return refuse(request, AwsError("InternalFailure", f"moto failed at {request.title}; see the log", 500))
 
     def call(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation in-process. Synchronous, and durable when it returns. Raises AwsError."""
-        return self._clients.call(service, operation, region, params)
+        """Call an operation in-process. Synchronous, and durable when it returns. Raises AwsError, Hindered."""
+        try:
+            return self._clients.call(service, operation, region, params)
+        except AwsError as error:
+            if error.code == CODE:
+                raise Hindered(error.message) from error
+            raise
 
     def snapshot(self) -> None:
         """Write everything down now, instead of at the next quiet moment."""
@@ -108,7 +118,7 @@ class Others:
 
     def _care_for_journal(self) -> None:
         if self._survival.needs_snapshot:
-            self._survival.snapshot()
+            self._snapshot()
         elif self._survival.wants_snapshot:
             try:
                 loop = asyncio.get_running_loop()
@@ -124,4 +134,11 @@ class Others:
             self._timer = loop.call_at(quiet_at, self._snapshot_if_quiet, loop)
         else:
             self._timer = None
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        """What was asked is in the journal: a snapshot that fails costs the next start some time, and nothing else."""
+        try:
             self._survival.snapshot()
+        except OSError as error:
+            log.warning("moto's state is not written down, its journal goes on: %s", hindrance(error) or error)

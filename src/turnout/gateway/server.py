@@ -20,10 +20,12 @@ from turnout.config import Config
 from turnout.errors import AwsError
 from turnout.gateway import protocol
 from turnout.gateway.guard import refusal
+from turnout.gateway.hindered import hindered
 from turnout.gateway.models import OwnedModels, find_operation
 from turnout.gateway.protocol import CBOR, Reply, Wire
 from turnout.gateway.signatures import Credential, check_region, credential_of, verify
 from turnout.gateway.validation import validate
+from turnout.hindrances import hindrance
 from turnout.names import new_uuid
 
 log = logging.getLogger(__name__)
@@ -113,7 +115,10 @@ class Gateway:
         except AwsError as error:
             log.info("%s.%s %s %s", service, name, request_id, error)
             return protocol.serialize_error(operation, wire_protocol, error, request_id)
-        except Exception:
+        except Exception as error:
+            if (why := hindrance(error)) is not None:
+                log.warning("%s.%s %s: %s", service, name, request_id, why)
+                return protocol.serialize_error(operation, wire_protocol, hindered(why), request_id)
             return self._bug(operation, wire_protocol, request_id)
 
     def _admit(self, wire: Wire, credential: Credential | None) -> None:

@@ -14,6 +14,7 @@ from turnout.config import Config
 from turnout.loadbalancer.balancers import Balancers
 from turnout.loadbalancer.goodbyes import Goodbyes
 from turnout.loadbalancer.groups import TargetGroups
+from turnout.loadbalancer.interruptions import Interruptions
 from turnout.loadbalancer.listeners import Listeners
 from turnout.loadbalancer.metrics import Metrics
 from turnout.loadbalancer.plans import Deregistration, Registration
@@ -48,12 +49,14 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
         """`is_watched`: whether any alarm looks at a metric of a namespace."""
         super().__init__(store, runs, aws, clock, config, proxy)
         self.metrics = Metrics(self.records, self.mirror, proxy, aws, clock, is_watched)
-        self.traffic = BalancerTraffic(self.records, self.rises, Goodbyes(self), proxy, clock, self.mirror)
+        self.interruptions = Interruptions(store, clock)
+        self.traffic = BalancerTraffic(self.records, self.rises, Goodbyes(self), proxy, clock, self.interruptions)
         self.plans: list[Plan] = [Registration(self), Deregistration(self)]
 
     async def start(self) -> None:
         """Tell the proxy everything, and bring it up or find it running."""
         self.proxy.listen(self.take_in)
+        self.proxy.on_interruption(self.interruptions.keep)
         self.mirror.tell_all()
         await self.proxy.start()
 
@@ -64,9 +67,15 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
 
     def ports(self) -> dict[str, str]:
         """Listener ARN → the address at which this machine reaches it; only of those that answer."""
-        arns = [(region, listener["ListenerArn"]) for region, listener in self.records.listeners.everywhere()]
-        found = {arn: self.traffic.address_of(region, arn) for region, arn in arns}
-        return {arn: address for arn, address in found.items() if address is not None}
+        addresses = {}
+        for region, listener in self.records.listeners.everywhere():
+            arn = listener["ListenerArn"]
+            bound = self.proxy.bound(listener["Port"])
+            if bound.error is None:
+                balancer = self.records.balancer(region, listener["LoadBalancerArn"])
+                host = "127.0.0.1" if self.mirror.is_default(arn) else f"{balancer['LoadBalancerName']}.elb.localhost"
+                addresses[arn] = f"http://{host}:{bound.port}"
+        return addresses
 
     def silent_ports(self) -> dict[str, str]:
         """Listener ARN → why it does not answer, of those that do not."""

@@ -101,6 +101,24 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Interruption:
+    """The proxy ended without having been asked to, and serves again."""
+
+    lasted_s: float | None
+    """From its end to the first connection served; None if it had ended before anybody looked."""
+    why: str
+    """For people: "Envoy, pid 4711, was ended by SIGKILL"."""
+    connections: int | None = None
+    """Client connections at the last look before: those were cut."""
+    in_flight: int | None = None
+    """Requests under way at that look: those were lost."""
+    looked_s: float | None = None
+    """How long before its end that look was."""
+    is_queue_kept: bool = False
+    """New connections waited for the next proxy; otherwise they were refused meanwhile."""
+
+
+@dataclass(frozen=True)
 class GroupCounters:
     """Since the proxy started. `latency` is (milliseconds, count) by rising milliseconds, if it was asked for."""
 
@@ -184,6 +202,13 @@ class Proxy(Protocol):
 
     def listen(self, heard: Callable[[Sequence[Health]], None]) -> None:
         """Call `heard` with what the checks found whenever some of it may be new. Outside of any transaction."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the proxy cannot be told what has changed, for people. It goes on as it was, and is told later."""
+
+    def on_interruption(self, act: Callable[[Interruption], None]) -> None:
+        """Call `act` whenever the proxy has come back. Outside of any transaction."""
 
     def apply(self, picture: Picture) -> None:
         """Make the picture true, soon and without losing a request. Quick; may be called before `start`."""

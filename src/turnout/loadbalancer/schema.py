@@ -36,6 +36,16 @@ CREATE TABLE elbv2_targets (
     drained_at        REAL,               -- when the deregistration delay ends
     UNIQUE (target_group_arn, target_id, port)
 );
-"""
+""",
+    """
+CREATE TABLE elbv2_interruptions (        -- the proxy ended by itself, and came back; for good
+    id                INTEGER PRIMARY KEY,
+    ended_at          REAL,               -- NULL: before anybody looked
+    serves_again_at   REAL NOT NULL,
+    why               TEXT NOT NULL,
+    connections       INTEGER, in_flight INTEGER, looked_at REAL,  -- at the last look before
+    is_queue_kept     INTEGER NOT NULL    -- whether new connections waited, or were refused
+);
+""",
 ]
 """stage: registering → listed (Envoy knows it) → draining (Envoy has forgotten it) → gone."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from turnout.clock import Clock
 from turnout.loadbalancer.goodbyes import Goodbyes
-from turnout.loadbalancer.mirror import Mirror
+from turnout.loadbalancer.interruptions import Interruptions
 from turnout.loadbalancer.proxy import Counters, Failure, Failures, GroupCounters, Proxy, group_name
 from turnout.loadbalancer.records import Records
 from turnout.loadbalancer.rises import Rises
@@ -23,14 +23,20 @@ class BalancerTraffic:
     """Reads the proxy's counters. Marks are JSON; counters of different lives of the proxy are never subtracted."""
 
     def __init__(
-        self, records: Records, rises: Rises, goodbyes: Goodbyes, proxy: Proxy, clock: Clock, mirror: Mirror
+        self,
+        records: Records,
+        rises: Rises,
+        goodbyes: Goodbyes,
+        proxy: Proxy,
+        clock: Clock,
+        interruptions: Interruptions,
     ) -> None:
         self._records = records
         self._rises = rises
         self._goodbyes = goodbyes
         self._proxy = proxy
         self._clock = clock
-        self._mirror = mirror
+        self._interruptions = interruptions
         self._started_at = clock.now()
 
     async def mark(self, region: str, listener_arns: Sequence[str], target_group_arns: Sequence[str]) -> Mark:
@@ -62,16 +68,6 @@ class BalancerTraffic:
             "position": list(position),
             "groups": {arn: _kept(counters.groups[group_name(arn)]) for arn in group_arns},
         }
-
-    def address_of(self, region: str, listener_arn: str) -> str | None:
-        listener = self._records.listener(region, listener_arn)
-        bound = self._proxy.bound(listener["Port"])
-        if bound.error is not None:
-            return None
-        balancer = self._records.balancer(region, listener["LoadBalancerArn"])
-        is_default = self._mirror.is_default(listener_arn)
-        host = "127.0.0.1" if is_default else f"{balancer['LoadBalancerName']}.elb.localhost"
-        return f"http://{host}:{bound.port}"
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         port = self._own_port(region, listener_arn)
@@ -144,6 +140,9 @@ class BalancerTraffic:
         listeners = self._records.listeners.list(region)
         ports = {doc["Port"] for doc in listeners if not arns or doc["ListenerArn"] in arns}
         return sum(row["weight"] for row in rows), ports
+
+    def interruptions_since(self, at: float) -> list[dict[str, Any]]:
+        return self._interruptions.since(at)
 
     def weights_since(self, region: str, listener_arn: str, at: float) -> list[dict[str, Any]]:
         rows = self._records.store.all(

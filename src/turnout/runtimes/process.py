@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote
 
 from turnout.config import Config
 from turnout.errors import StepFailed
+from turnout.hindrances import hindrance
 from turnout.names import DEFAULT_REGION
 from turnout.runtimes import Port, Ran, State, Usage, Workload, execs
 from turnout.runtimes.commands import (
@@ -232,6 +233,8 @@ class ProcessRuntime:
             command = sandbox.argv(userland, root / "app", temporary, directory, argv, user)
             return await spawn(folder, command, environment, folder, in_sandbox=True)
         except OSError as error:
+            if hindrance(error) is not None:
+                raise  # not the workload's fault: it is started as soon as it can be
             raise CannotStart(str(error)) from error
 
     def _environment(self, workload: Workload, image: Image, ports: tuple[Port, ...]) -> dict[str, str]:

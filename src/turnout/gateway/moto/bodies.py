@@ -29,7 +29,11 @@ class Bodies:
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(".new")
-            draft.write_bytes(body)
+            try:
+                draft.write_bytes(body)
+            except OSError:
+                draft.unlink(missing_ok=True)
+                raise
             draft.chmod(0o600)
             draft.rename(path)
             self._unsynced.add(name)

@@ -10,11 +10,15 @@ def replace(path: Path, content: bytes) -> None:
     """Put a file in place of the old one, whole or not at all; durable when it returns."""
     draft = path.with_name(f"{path.name}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    draft.rename(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        draft.rename(path)
+    except OSError:
+        draft.unlink(missing_ok=True)  # half a draft would hold on to room that is wanted
+        raise
     force(path.parent)
 
 

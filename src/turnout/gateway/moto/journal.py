@@ -7,6 +7,7 @@ its answer never left.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import logging
 import os
@@ -54,7 +55,7 @@ class Journal:
         line = (json.dumps(self._written(entry)) + "\n").encode()
         try:
             if os.write(self._handle, line) != len(line):
-                raise OSError(f"the journal {self._path} was written in part; is the disk full?")
+                raise OSError(errno.ENOSPC, "written in part", str(self._path))
             if entry.status < 400:
                 os.fsync(self._handle)
         except OSError:

@@ -51,6 +51,7 @@ class Survival:
         self._bodies = Bodies(folder / "bodies")
         self._number = 0
         self._soon = SOON_ENTRIES, SOON_BYTES
+        self._has_hole = False
         self._journal = Journal(folder / "journal-0", self._bodies)
 
     def start(self) -> None:
@@ -79,6 +80,8 @@ class Survival:
         if is_read(request):
             with at(now):
                 return self._answer(request)
+        if self._has_hole:
+            self.snapshot()  # raises as long as it fails: until then nothing more may change
         chance = Chance(secrets.token_bytes(16), now)
         status = 500
         try:
@@ -102,7 +105,7 @@ class Survival:
 
     def snapshot(self) -> None:
         """Write everything down and begin a new journal, if there is anything in the old one."""
-        if not self._journal.entries:
+        if not self._journal.entries and not self._has_hole:
             return
         began = time.perf_counter()
         births = Births.current
@@ -112,12 +115,19 @@ class Survival:
             graph.check(pickled)
         except Exception:
             # The journal still holds everything: this costs time at the next start, and loses nothing.
+            if self._has_hole:
+                raise
             log.exception("moto's state could not be written down; its journal goes on")
             self._soon = 2 * self._journal.entries, 2 * self._journal.size
             return
-        self._bodies.sync(bodies)
         number = self._number + 1
-        files.replace(self._folder / f"snapshot-{number}", pickled)
+        try:
+            self._bodies.sync(bodies)
+            files.replace(self._folder / f"snapshot-{number}", pickled)
+        except OSError:
+            self._soon = 2 * self._soon[0], 2 * self._soon[1]
+            raise
+        self._has_hole = False
         self._journal.close()
         self._journal = Journal(self._folder / f"journal-{number}", self._bodies)
         for name in (f"snapshot-{self._number}", f"journal-{self._number}"):
@@ -130,7 +140,10 @@ class Survival:
 
     def close(self) -> None:
         """Leave a snapshot behind, so that the next start has nothing to replay."""
-        self.snapshot()
+        try:
+            self.snapshot()
+        except OSError:
+            log.exception("moto's state could not be written down; its journal goes on")
         self._journal.close()
 
     def _record(self, entry: Entry) -> None:
@@ -138,7 +151,7 @@ class Survival:
             self._journal.append(entry)
         except OSError:
             # moto has done what the journal does not know of: the next entry must not stand without a snapshot.
-            self._soon = 0, 0
+            self._has_hole = True
             raise
 
     def _has_grown(self, times: int) -> bool:
@@ -176,7 +189,14 @@ def _origin(folder: Path, clock: Clock) -> dict[str, Any]:
         written = {"format": FORMAT, "moto": moto, "seed": seed, "born_at": clock.now()}
         files.replace(path, json.dumps(written).encode())
         return written
-    origin: dict[str, Any] = json.loads(path.read_text())
+    try:
+        origin: dict[str, Any] = json.loads(path.read_text())
+        bytes.fromhex(origin["seed"]), float(origin["born_at"]), origin["format"], origin["moto"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise SetupError(
+            f"{path} is damaged ({error}), and the rest cannot be read without it. Restore it from a backup,"
+            f" or move {folder} away to begin with empty AWS records. Nothing has been changed."
+        ) from error
     if origin["format"] != FORMAT or origin["moto"] != moto:
         raise SetupError(
             f"{folder} was written with moto {origin['moto']}, and this is moto {moto}: their records differ inside."

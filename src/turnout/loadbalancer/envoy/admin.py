@@ -81,6 +81,13 @@ class Admin:
         said = await self._wire.ask("GET", "/stats", {"filter": rf"^http\.{re.escape(prefix)}\.{name}$"})
         return int(said.rpartition(b":")[2]) if said.strip() else None
 
+    async def load(self) -> tuple[int, int]:
+        """(client connections, requests in flight) on all listeners."""
+        said = await self._get("/stats", format="json", filter=r"^http\.port-\d+\.downstream_(cx|rq)_active$")
+        values = [(stat["name"], stat["value"]) for stat in said["stats"]]
+        connections = sum(value for name, value in values if name.endswith("cx_active"))
+        return connections, sum(value for _, value in values) - connections
+
     async def route_versions(self) -> dict[str, str]:
         """The version of each route configuration in force, as the main thread sees it."""
         query = {"resource": "dynamic_route_configs", "mask": "version_info,route_config.name"}

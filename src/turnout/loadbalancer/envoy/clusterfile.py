@@ -10,6 +10,7 @@ with the checks again.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ from turnout.loadbalancer.envoy.files import Folder
 from turnout.loadbalancer.envoy.routes import compact, discovery
 from turnout.loadbalancer.envoy.watchers import Watchers
 from turnout.loadbalancer.proxy import Endpoint, Group, Site, group_name
+
+log = logging.getLogger(__name__)
 
 IsHealthy = Callable[[str, str], bool]
 """Whether the checks last found the endpoint of a group (name, address) healthy."""
@@ -50,9 +53,14 @@ class ClusterFile:
         """Envoy was found running: what it watches is in its file."""
         if self._told or not self._folder.clusters.exists():
             return
-        resources = json.loads(self._folder.clusters.read_text())["resources"]
-        self._watched = {cluster["name"] for cluster in resources if cluster["type"] == "EDS"}
-        self._inline = {cluster["name"] for cluster in resources} - self._watched
+        try:
+            resources = json.loads(self._folder.clusters.read_text())["resources"]
+            kinds = {str(cluster["name"]): cluster["type"] for cluster in resources}
+        except (ValueError, LookupError, TypeError) as error:
+            log.error("%s is damaged, and is written again: %s", self._folder.clusters, error)
+            return
+        self._watched = {name for name, kind in kinds.items() if kind == "EDS"}
+        self._inline = kinds.keys() - self._watched
 
     def put_endpoints(self, groups: Mapping[str, Group], changed: Mapping[str, tuple[Endpoint, ...]]) -> set[str]:
         """Write the files of those that have one. Returns the others, whose clusters have to be told again."""

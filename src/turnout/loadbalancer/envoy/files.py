@@ -6,9 +6,15 @@ After a crash the folder holds the last picture that was told; the next start co
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+
+from turnout.hindrances import refusal
+
+log = logging.getLogger(__name__)
 
 LONGEST_SOCKET_PATH = 100
 """Bytes that the kernel takes for the path of a unix socket, less some."""
@@ -28,6 +34,12 @@ class Folder:
         self.process = self.path / "process.json"
         self.bound_ports = self.path / "ports.json"
         self._said: dict[Path, str] = {}
+        self._seen: dict[Path, tuple[int, int, int]] = {}
+        """What a file looked like when it was written: (inode, time of change, size)."""
+        self._owed: dict[Path, str | None] = {}
+        """What could not be written, in the order in which Envoy is to hear of it; None: to be removed."""
+        self.trouble: str | None = None
+        """Why something is owed."""
 
     def create(self) -> None:
         """Make the folders, readable by their owner only: the admin socket can end Envoy."""
@@ -54,16 +66,60 @@ class Folder:
     def put(self, path: Path, text: str) -> None:
         """Replace a file in one move, unless it says so already."""
         if path not in self._said and path.exists():
-            self._said[path] = path.read_text()
-        if self._said.get(path) != text:
-            draft = path.with_name(f".{path.name}.new")
-            draft.write_text(text)
-            draft.replace(path)
-            self._said[path] = text
+            self._said[path] = path.read_text(errors="replace")
+            self._seen[path] = _seen(path)
+        if self._said.get(path) != text or path in self._owed:
+            self._owed.pop(path, None)
+            self._owed[path] = text
+            self.catch_up()
 
     def drop(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._said.pop(path, None)
+        self._owed[path] = None
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Write what is owed. A disk that is full now has room later: Envoy goes on with what it was last told."""
+        for path, text in list(self._owed.items()):
+            try:
+                if text is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    self._replace(path, text)
+            except OSError as error:
+                why = refusal(error) or str(error)
+                if self.trouble is None:
+                    log.error("Envoy cannot be told what has changed, and goes on as it was: %s", why)
+                self.trouble = why
+                return
+            del self._owed[path]
+            self._said.pop(path, None)
+            if text is not None:
+                self._said[path], self._seen[path] = text, _seen(path)
+        if self.trouble is not None:
+            log.error("Envoy has been told again what has changed")
+        self.trouble = None
+
+    def mend(self) -> None:
+        """Write again what somebody else has removed or written over."""
+        for path, text in list(self._said.items()):
+            if self._seen.get(path) != _seen(path):
+                log.error("%s was changed by somebody else, and is written again", path)
+                self._owed[path] = text
+        self.catch_up()
+
+    def doubt(self) -> None:
+        """Before an Envoy starts on them: compare the files with what they ought to say, not with what they said."""
+        self._said.clear()
+
+    def _replace(self, path: Path, text: str) -> None:
+        draft = path.with_name(f".{path.name}.new")
+        try:
+            draft.write_text(text)
+            draft.replace(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
 
     def drop_endpoints(self, groups: Collection[str]) -> None:
         for group in groups:
@@ -76,3 +132,11 @@ class Folder:
             for path in (self.path / folder).iterdir():
                 if path not in wanted:
                     self.drop(path)
+
+
+def _seen(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

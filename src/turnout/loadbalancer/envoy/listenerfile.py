@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from turnout.loadbalancer.envoy.files import Folder
 from turnout.loadbalancer.envoy.listeners import marks_in, render_listener
-from turnout.loadbalancer.envoy.matches import needs_source
+from turnout.loadbalancer.envoy.matches import Json, needs_source
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routes import compact
 from turnout.loadbalancer.envoy.watchers import Watchers
@@ -28,11 +28,14 @@ TOO_MANY = (
 class ListenerFile:
     """Knows what each port was last told as. A port that cannot be bound is left out, and tried again later."""
 
-    def __init__(self, folder: Folder, watchers: Watchers, ports: PortMap, host: str) -> None:
+    def __init__(
+        self, folder: Folder, watchers: Watchers, ports: PortMap, host: str, is_held: Callable[[str], bool]
+    ) -> None:
         self._folder = folder
         self._watchers = watchers
         self._ports = ports
         self._host = host
+        self._is_held = is_held
         self._told: dict[int, tuple[Shape, str]] = {}
 
     def begin(self) -> None:
@@ -43,13 +46,29 @@ class ListenerFile:
         """Envoy was found running: the ports in its file are not taken, they are ours."""
         if self._told or not self._folder.listeners.exists():
             return
-        for rendered in json.loads(self._folder.listeners.read_text())["resources"]:
+        try:
+            self._adopt(json.loads(self._folder.listeners.read_text())["resources"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # The sockets that Envoy has handed over say the same: `put` writes the file anew.
+            log.error("%s is damaged, and is written again: %s", self._folder.listeners, error)
+            self._told = {}
+
+    def _adopt(self, resources: list[Json]) -> None:
+        for rendered in resources:
             port = int(rendered["name"].removeprefix("port-"))
             address = rendered["address"]["socket_address"]
             if (address["address"], address["port_value"]) == (self._host, self._ports.of(port)):
                 manager = rendered["filter_chains"][0]["filters"][0]["typed_config"]
                 source = "early_header_mutation_extensions" in manager
                 self._told[port] = ((source, marks_in(rendered)), compact(rendered))
+
+    def addresses(self) -> list[str]:
+        """Where Envoy has been told to listen: "tcp://127.0.0.1:80"."""
+        return [self.address(port) for port in self._told]
+
+    def address(self, port: int) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"tcp://{host}:{self._ports.of(port)}"
 
     def misses(self, picture: Picture) -> bool:
         return bool(picture.ports.keys() - self._told.keys())
@@ -70,7 +89,8 @@ class ListenerFile:
         )
 
     def _obstacle(self, port: int) -> str | None:
-        if (error := self._ports.taken(port)) is not None:
+        # A port that an Envoy has left is bound all the while, by the socket that the next one inherits.
+        if not self._is_held(self.address(port)) and (error := self._ports.taken(port)) is not None:
             return error
         return None if self._watchers.take(1) else TOO_MANY.format(port=port)
 

@@ -171,7 +171,7 @@ def _failure_log(path: Path) -> Json:
 STATS: list[Json] = [
     {"safe_regex": {"regex": r"cluster\.[^.]+\.upstream_rq_(total|active|pending_active|completed|[2345]xx|time)"}},
     {"safe_regex": {"regex": r"(cluster\.[^.]+\.up|http\.port-\d+\.down)stream_cx_(total|active)"}},
-    {"safe_regex": {"regex": r"http\.port-\d+\.downstream_cx_drain_close"}},
+    {"safe_regex": {"regex": r"http\.port-\d+\.downstream_(cx_drain_close|rq_active)"}},
     {"suffix": "update_rejected"},
     {"prefix": "server."},
 ]

@@ -23,7 +23,7 @@ class PortMap:
         self._is_free = is_free
         self._chosen: dict[int, int] = {}
         self._errors: dict[int, str] = {}
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, AttributeError):
             self._chosen = {int(k): v for k, v in json.loads(folder.bound_ports.read_text()).items()}
 
     def of(self, port: int) -> int:

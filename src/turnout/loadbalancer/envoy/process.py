@@ -19,11 +19,11 @@ import envoy
 
 from turnout.errors import SetupError
 from turnout.loadbalancer.envoy.files import Folder
+from turnout.loadbalancer.envoy.heirs import Heirs
 
 log = logging.getLogger(__name__)
 
 ARGUMENTS = (
-    "--disable-hot-restart",
     # The former connections of a listener that is replaced are told at their next answer, and cut after this time: a
     # day is more than any stream can count on, and at the default of ten minutes downloads would be lost.
     "--drain-strategy",
@@ -40,11 +40,21 @@ ARGUMENTS = (
 )
 
 
-class Process:
-    """One life of Envoy, ours or one that an earlier engine started."""
+KEEPER = '"$@" </dev/null & echo $! >&0; exec </dev/null; wait $!'
+"""Envoy's parent: with hot restarts it ends with that (PR_SET_PDEATHSIG), and must not end with us."""
+KEEPER_ENDS_WITHIN_S = 0.25
 
-    def __init__(self, pid: int, child: subprocess.Popen[bytes] | None = None) -> None:
+
+class Process:
+    """One life of Envoy, ours or one that an earlier engine started. `child`: its parent, if that is our child."""
+
+    def __init__(
+        self, pid: int, child: subprocess.Popen[bytes] | None = None, generation: int | None = None, workers: int = 0
+    ) -> None:
         self.pid = pid
+        self.generation = generation
+        """Envoy's restart epoch; None of one that hands over no sockets."""
+        self.workers = workers
         self.started = start_time(pid)
         self._child = child
         self._pidfd: int | None = None
@@ -58,6 +68,19 @@ class Process:
         if self._child is not None and self._child.poll() is not None:
             return False
         return self.started is not None and start_time(self.pid) == self.started
+
+    @property
+    def ending(self) -> str:
+        """How it ended, as far as is known: "was ended by SIGKILL"."""
+        try:
+            code = None if self._child is None else self._child.wait(KEEPER_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code is None:
+            return "has ended"
+        if code > 128 and code - 128 in set(signal.Signals):
+            return f"was ended by {signal.Signals(code - 128).name}"
+        return f"has ended with status {code}"
 
     def on_death(self, act: Callable[[], None]) -> None:
         """Call `act` in the event loop as soon as the process has ended."""
@@ -93,13 +116,16 @@ class Process:
                 await asyncio.sleep(0.01)
 
 
-def start(folder: Folder) -> Process:
+def start(folder: Folder, heirs: Heirs, generation: int | None) -> Process:
     """Start Envoy on the folder's files."""
+    sockets = ["--disable-hot-restart"] if generation is None else heirs.arguments(generation)
+    argv = [binary(), "-c", str(folder.bootstrap), *sockets, *ARGUMENTS]
+    reading, writing = os.pipe()
     with folder.log.open("ab") as out:
         try:
             child = subprocess.Popen(
-                [binary(), "-c", str(folder.bootstrap), *ARGUMENTS],
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", KEEPER, "envoy", *argv],
+                stdin=writing,
                 stdout=out,
                 stderr=out,
                 cwd=folder.path,
@@ -107,29 +133,50 @@ def start(folder: Folder) -> Process:
                 env={"PATH": os.defpath},
             )
         except OSError as error:
-            raise SetupError(f"cannot start Envoy ({binary()}): {error}. It needs Linux on x86-64.") from error
+            os.close(reading)
+            raise SetupError(f"cannot start Envoy ({argv[0]}): {error}. It needs Linux on x86-64.") from error
+        finally:
+            os.close(writing)
+    with os.fdopen(reading) as told:
+        pid = int(told.readline() or 0)
+    if not pid:
+        raise SetupError(f"cannot start Envoy ({argv[0]}): see {folder.log}. It needs Linux on x86-64.")
     # A connection is two descriptors: as many as the kernel lets us.
     with suppress(OSError, ValueError):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (hard, hard))
-    process = Process(child.pid, child)
-    folder.put(folder.process, json.dumps({"pid": process.pid, "started": process.started}))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+    process = Process(pid, child, generation, heirs.workers)
+    _note(folder, process)
     return process
+
+
+def _note(folder: Folder, process: Process) -> None:
+    said = {"pid": process.pid, "started": process.started}
+    said |= {"generation": process.generation, "workers": process.workers}
+    folder.put(folder.process, json.dumps(said))
 
 
 def find(folder: Folder) -> Process | None:
     """The Envoy that an earlier engine started on this folder, if it runs."""
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         said = json.loads(folder.process.read_text())
         if said["started"] is not None and start_time(said["pid"]) == said["started"]:
-            return Process(said["pid"])
+            return Process(said["pid"], None, said.get("generation"), said.get("workers", 0))
     # The engine died between the start of Envoy and its note: whoever answers on the admin socket is it.
     pid = _listener_of(folder.admin_socket)
     if pid is None:
         return None
-    process = Process(pid)
-    folder.put(folder.process, json.dumps({"pid": process.pid, "started": process.started}))
+    process = Process(pid, None, *_inheritance_of(pid))
+    _note(folder, process)
     return process
+
+
+def _inheritance_of(pid: int) -> tuple[int | None, int]:
+    """(its restart epoch, its threads), as it was started."""
+    with suppress(OSError, ValueError):
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        return int(words[words.index("--restart-epoch") + 1]), int(words[words.index("--concurrency") + 1])
+    return None, 0
 
 
 def binary() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -18,13 +19,14 @@ from turnout.errors import SetupError
 from turnout.loadbalancer.envoy import failures, process
 from turnout.loadbalancer.envoy.admin import Admin
 from turnout.loadbalancer.envoy.files import Folder
+from turnout.loadbalancer.envoy.heirs import Heirs
 from turnout.loadbalancer.envoy.listeners import render_bootstrap
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routes import route_config_name
 from turnout.loadbalancer.envoy.telling import Teller
 from turnout.loadbalancer.envoy.watch import Watch
 from turnout.loadbalancer.envoy.wire import EnvoySilent
-from turnout.loadbalancer.proxy import Bound, Counters, Failures, Health, Meters, Picture
+from turnout.loadbalancer.proxy import Bound, Counters, Failures, Health, Interruption, Meters, Picture
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ READY_WITHIN_S = 15.0
 ANSWERS_WITHIN_S = 5.0
 SETTLES_AFTER_S = 0.15
 LOOKS_AFTER_EVERY_S = 3.0
-PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
+PAUSES_S = (0.0, 0.0, 0.5, 2.0, 5.0)
 """Before a start that follows a death within 10 s of the last start, and the next, and the next."""
 
 
@@ -46,12 +48,23 @@ class Envoy:
         self._ports = PortMap(self._folder, config.host, config.free_listener_ports)
         self._admin = Admin(self._folder.admin_socket)
         self._watch = Watch(self._admin, self._folder.health_log, lambda: self._teller.picture.groups)
-        self._teller = Teller(self._folder, self._ports, config.host, self._watch.is_healthy)
+        self._heirs = Heirs(self._folder, workers=len(os.sched_getaffinity(0)))
+        self._teller = Teller(
+            self._folder, self._ports, config.host, self._watch.is_healthy, lambda address: self._heirs.holds(address)
+        )
         self._settling: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
         self._process: process.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._died = asyncio.Event()
+        self._load: tuple[float, int, int] | None = None
+        """When Envoy was last asked, and its connections and requests in flight then."""
+        self._interrupted: Callable[[Interruption], None] = lambda interruption: None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Envoy cannot be told what has changed."""
+        return self._folder.trouble
 
     @property
     def pid(self) -> int | None:
@@ -61,6 +74,9 @@ class Envoy:
 
     def listen(self, heard: Callable[[Sequence[Health]], None]) -> None:
         self._watch.heard = heard
+
+    def on_interruption(self, act: Callable[[Interruption], None]) -> None:
+        self._interrupted = act
 
     def apply(self, picture: Picture) -> None:
         was, self._teller.picture = self._teller.picture, picture
@@ -73,6 +89,7 @@ class Envoy:
 
     def _follow_up(self) -> None:
         """Come back for what could not be told at once."""
+        self._heirs.only(self._teller.addresses())
         loop = asyncio.get_running_loop()
         wait_s = self._teller.wait_s()
         if wait_s is not None and self._writing is None:
@@ -99,9 +116,17 @@ class Envoy:
         self._folder.create()
         self._process = process.find(self._folder)
         if self._process is None:
+            is_lost = self._folder.process.exists()  # `stop` would have removed it
             await self._spawn()
+            if is_lost:
+                self._interrupted(Interruption(None, "Envoy had ended before this engine began"))
         else:
             log.info("found Envoy, pid %s, serving", self._process.pid)
+            self._put_bootstrap()
+            self._heirs.workers = self._process.workers or self._heirs.workers
+            if self._process.generation is not None:
+                # What it listens on is known from itself: its files may have been damaged meanwhile.
+                await self._heirs.keep(self._teller.wanted_addresses, self._process.generation)
             self._teller.tell_all()
             self._follow_up()
         self._died.clear()
@@ -123,6 +148,7 @@ class Envoy:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._process is not None:
             self._process.let_go()
+        self._heirs.let_go()
         await self._admin.close()
 
     async def stop(self) -> None:
@@ -131,6 +157,7 @@ class Envoy:
         self._process = None
         if found is not None:
             await found.end()
+        self._heirs.forget()
         self._folder.drop(self._folder.process)
         self._folder.admin_socket.unlink(missing_ok=True)
         if self._folder.admin_socket.parent != self._folder.path:
@@ -138,28 +165,58 @@ class Envoy:
                 self._folder.admin_socket.parent.rmdir()
 
     async def _spawn(self) -> None:
-        """Start Envoy and wait until it serves.
+        """Start Envoy, on the sockets of the one that has ended if we hold them, and wait until it serves."""
+        was = self._process
+        if was is None or was.generation is None or not self._heirs.holds_any:
+            await self._spawn_as(0)
+            return
+        try:
+            with self._heirs.bequeath(was.generation):
+                await self._spawn_as(was.generation + 1)
+        except (SetupError, OSError) as error:
+            # Whatever it was about the sockets: without them Envoy needs nothing but its files.
+            log.warning("Envoy did not take over the sockets of its ports, and binds them anew: %s", error)
+            self._heirs.let_go()
+            await self._spawn_as(0)
+
+    async def _spawn_as(self, generation: int) -> None:
+        """Start Envoy and wait until it serves. Raises SetupError, and leaves none behind.
 
         Envoy opens no listener before the first check of every target has ended, and one that hangs would hold up
         everybody: so it starts without checks, and is told of them as soon as it serves.
         """
         folder = self._folder
-        bootstrap = render_bootstrap(folder.admin_socket, folder.clusters, folder.listeners)
-        folder.put(folder.bootstrap, json.dumps(bootstrap, indent=1))
+        folder.doubt()
+        self._put_bootstrap()
         self._teller.begin()
+        if folder.trouble is not None and not (folder.bootstrap.exists() and folder.listeners.exists()):
+            raise SetupError(f"the files that Envoy reads cannot be written: {folder.trouble}")
         self._watch.begin_anew()
         await self._admin.close()
-        self._process = process.start(folder)
-        deadline = asyncio.get_running_loop().time() + READY_WITHIN_S
-        while not await self._admin.is_live():
-            if not self._process.is_alive:
-                raise SetupError(f"Envoy ended at once. Its last words, in {folder.log}: {_last_words(folder)}")
-            if asyncio.get_running_loop().time() > deadline:
-                raise SetupError(f"Envoy did not come up within {READY_WITHIN_S:g} s, see {folder.log}")
-            await asyncio.sleep(0.01)
+        self._process = started = process.start(folder, self._heirs, generation)
+        try:
+            await self._until_live(started)
+        except BaseException:
+            await started.end()
+            raise
         self._teller.tell_all()
         self._follow_up()
         self._watch.ask(self._teller.picture.groups.keys())
+
+    def _put_bootstrap(self) -> None:
+        folder = self._folder
+        bootstrap = render_bootstrap(folder.admin_socket, folder.clusters, folder.listeners)
+        folder.put(folder.bootstrap, json.dumps(bootstrap, indent=1))
+
+    async def _until_live(self, started: process.Process) -> None:
+        folder = self._folder
+        deadline = asyncio.get_running_loop().time() + READY_WITHIN_S
+        while not await self._admin.is_live():
+            if not started.is_alive:
+                raise SetupError(f"Envoy ended at once. Its last words, in {folder.log}: {_last_words(folder)}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise SetupError(f"Envoy did not come up within {READY_WITHIN_S:g} s, see {folder.log}")
+            await asyncio.sleep(0.005)
 
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
@@ -168,16 +225,37 @@ class Envoy:
         while True:
             await self._died.wait()
             self._died.clear()
-            deaths = deaths + 1 if loop.time() - started_at < 10 else 0
-            log.error("Envoy, pid %s, has ended; starting it again. Its log: %s", self.pid, self._folder.log)
-            await asyncio.sleep(PAUSES_S[min(deaths, len(PAUSES_S) - 1)])
-            started_at = loop.time()
+            died_at = loop.time()
+            lost = self._process_watched()
+            log.error("Envoy, pid %s, has ended; starting it again. Its log: %s", lost.pid, self._folder.log)
+            is_back = False
+            while not is_back:
+                deaths = deaths + 1 if loop.time() - started_at < 10 else 0
+                await asyncio.sleep(PAUSES_S[min(deaths, len(PAUSES_S) - 1)])
+                started_at = loop.time()
+                try:
+                    await self._spawn()
+                    is_back = True
+                except (SetupError, OSError) as error:
+                    log.error("Envoy did not start, and is tried again: %s", error)
+                    self._heirs.let_go()  # to be refused is better than to wait for nobody
+            self._process_watched().on_death(self._died.set)
             try:
-                await self._spawn()
-                self._process_watched().on_death(self._died.set)
-            except (SetupError, OSError) as error:
-                log.error("Envoy did not start: %s", error)
-                self._died.set()
+                self._interrupted(self._account(lost, died_at))
+            except Exception:
+                log.exception("the end of Envoy could not be written down")
+
+    def _account(self, lost: process.Process, died_at: float) -> Interruption:
+        looked_at, connections, in_flight = self._load or (None, None, None)
+        lasted_s = asyncio.get_running_loop().time() - died_at
+        return Interruption(
+            lasted_s,
+            f"Envoy, pid {lost.pid}, {lost.ending}",
+            connections,
+            in_flight,
+            None if looked_at is None else max(0.0, died_at - looked_at),
+            self._heirs.holds_any,
+        )
 
     def _process_watched(self) -> process.Process:
         assert self._process is not None
@@ -186,8 +264,12 @@ class Envoy:
     async def _look_after(self) -> None:
         """Ports that were taken are tried again, refused updates are reported, long logs set aside."""
         while True:
-            await asyncio.sleep(LOOKS_AFTER_EVERY_S)
             try:
+                await self._keep_sockets()
+                self._load = (asyncio.get_running_loop().time(), *await self._admin.load())
+                await asyncio.sleep(LOOKS_AFTER_EVERY_S)
+                self._folder.catch_up()
+                self._folder.mend()
                 self._teller.try_ports_again()
                 self._follow_up()
                 if failures.set_aside(self._folder.failure_log):
@@ -195,9 +277,15 @@ class Envoy:
                 if self._teller.has_news():
                     await self._report()
             except EnvoySilent:
-                continue
+                await asyncio.sleep(LOOKS_AFTER_EVERY_S)
             except Exception:
                 log.exception("looking after Envoy stumbled; it goes on")
+                await asyncio.sleep(LOOKS_AFTER_EVERY_S)
+
+    async def _keep_sockets(self) -> None:
+        running = self._process
+        if running is not None and running.generation is not None and running.is_alive:
+            await self._heirs.keep(self._teller.addresses, running.generation)
 
     async def _report(self) -> None:
         for name, details in (await self._admin.listener_errors()).items():

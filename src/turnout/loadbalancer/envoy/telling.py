@@ -6,6 +6,7 @@ What is referred to comes before what refers to it: endpoints, clusters, routes,
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from turnout.loadbalancer.envoy.clusterfile import ClusterFile, IsHealthy
@@ -23,11 +24,13 @@ CLUSTERS = "clusters"
 class Teller:
     """Knows the picture that Envoy should have, and what it has yet to be told of it."""
 
-    def __init__(self, folder: Folder, ports: PortMap, host: str, is_healthy: IsHealthy) -> None:
+    def __init__(
+        self, folder: Folder, ports: PortMap, host: str, is_healthy: IsHealthy, is_held: Callable[[str], bool]
+    ) -> None:
         self._folder = folder
         watchers = Watchers()
         self._clusters = ClusterFile(folder, watchers, is_healthy)
-        self._listeners = ListenerFile(folder, watchers, ports, host)
+        self._listeners = ListenerFile(folder, watchers, ports, host, is_held)
         self._routes = RouteFiles(folder, ports)
         self._pace = Pace()
         self._is_telling = False
@@ -43,6 +46,14 @@ class Teller:
     def versions(self) -> dict[int, str]:
         """Port → version of its routes, as last told; "" while the last ones have yet to be told."""
         return {**self._routes.versions, **dict.fromkeys(self._stale_ports, "")}
+
+    def addresses(self) -> list[str]:
+        """Where Envoy has been told to listen: "tcp://127.0.0.1:80"."""
+        return self._listeners.addresses()
+
+    def wanted_addresses(self) -> list[str]:
+        """Where Envoy should listen."""
+        return [self._listeners.address(port) for port in self.picture.ports]
 
     @property
     def unsettled(self) -> set[str]:
