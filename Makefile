@@ -41,7 +41,8 @@ clean:
 # Only root can install packages, and only where they are missing. Without them their tests say what they lack.
 .cache/debian.ready:
 	@mkdir -p .cache
-	@missing=; for found in git:git node:nodejs npm:npm nginx:nginx-light haproxy:haproxy wrk:wrk chromium:chromium; do \
+	@missing=; for found in git:git node:nodejs npm:npm nginx:nginx-light haproxy:haproxy wrk:wrk chromium:chromium \
+    cmake:cmake make:make g++:g++ autoconf:autoconf automake:automake libtoolize:libtool xz:xz-utils; do \
 	  command -v $${found%%:*} >/dev/null || missing="$$missing $${found##*:}"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; \

@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "turnout"
-WORDS = {"errors", "hindrances", "names", "config", "clock", "traffic", "routes", "leaving", "taskdef"}
+WORDS = {
+    "errors",
+    "hindrances",
+    "names",
+    "config",
+    "clock",
+    "traffic",
+    "routes",
+    "leaving",
+    "taskdef",
+    "yamlfile",
+    "hookplace",
+}
 MEMORY = {"store", "rows", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
 ROOMS = {
     "codecommit",

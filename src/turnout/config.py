@@ -64,6 +64,11 @@ class Config:
         return self.home / "lambda"
 
     @property
+    def hooks(self) -> Path:
+        """Files of hooks by hash, and a folder per script."""
+        return self.home / "codedeploy"
+
+    @property
     def tasks(self) -> Path:
         """One folder per container of a process task."""
         return self.home / "tasks"

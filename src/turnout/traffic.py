@@ -104,6 +104,9 @@ class Traffic(Protocol):
         """For each mark: what its target groups carried since, and the mark of now. Under "" is what no group was
         reached for on its listeners (a 503 with all weights zero, a connection that failed before it was routed)."""
 
+    def address_of(self, region: str, listener_arn: str) -> str | None:
+        """http://host:port at which this machine reaches the listener; None while it does not answer."""
+
     async def connections(self, region: str, listener_arn: str) -> int | None:
         """How many client connections the listener holds; None where that cannot be told."""
 

@@ -10,10 +10,12 @@ class Killed(BaseException):
     """SIGKILL at a point."""
 
 
-def survive(world: Any, seconds: float, fatal: int | None, revive: Callable[[], None]) -> int:
+def survive(
+    world: Any, seconds: float, fatal: int | None, revive: Callable[[], None], rest: Callable[[], None] = lambda: None
+) -> int:
     """Let time pass in a world whose engine dies at the point `fatal`, and is started again. The points passed.
 
-    A point is a commit, or the beginning or the end of an act.
+    A point is a commit, or the beginning or the end of an act. `rest` awaits what takes real time.
     """
     points = 0
 
@@ -28,9 +30,11 @@ def survive(world: Any, seconds: float, fatal: int | None, revive: Callable[[], 
     world.fuse = fuse
     try:
         world.tick(seconds)
+        rest()
     except Killed:
         world.fuse = lambda point: None
         revive()
         world.tick(seconds)
+        rest()
     world.fuse = lambda point: None
     return points

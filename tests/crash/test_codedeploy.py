@@ -11,9 +11,10 @@ import pytest
 
 from tests.crash.dying import Killed, survive
 from tests.fakes.bluegreen import RULE, TEST
-from tests.rooms.deploying import Deploying
+from tests.rooms.deploying import Deploying, content, hooked, with_file
 from tests.rooms.test_codedeploy_alarms import put_alarm
 from turnout.aws import Call
+from turnout.codedeploy.appspec import HOOKABLE
 from turnout.errors import AwsError
 
 SPAN_S = 900.0
@@ -75,11 +76,61 @@ def not_continued(shop: Deploying) -> str:
     return shop.deploy()
 
 
+def hooked_everywhere(shop: Deploying) -> str:
+    """A function at each event."""
+    shop.create_group(has_test=True)
+    return shop.deploy(revision=content(hooked(**dict.fromkeys(HOOKABLE, "check"))))
+
+
+def failed_by_a_hook(shop: Deploying) -> str:
+    """The function at the last event reports Failed, when all traffic is on green already."""
+    shop.create_group(has_test=True)
+    shop.functions.fate["last"] = "fail"
+    return shop.deploy(revision=content(hooked(BeforeInstall="check", AfterAllowTraffic="last")))
+
+
+def failed_by_its_invocation(shop: Deploying) -> str:
+    shop.create_group()
+    shop.functions.fate["check"] = "raise"
+    return shop.deploy(revision=content(hooked(AfterInstall="check")))
+
+
+def stopped_in_a_hook(shop: Deploying) -> str:
+    shop.create_group(has_test=True)
+    shop.functions.fate["check"] = "silent"
+    deployment_id = shop.deploy(revision=content(hooked(AfterAllowTestTraffic="check")))
+    shop.tick(60)
+    shop.client.stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+    return deployment_id
+
+
+def held_by_a_container(shop: Deploying) -> str:
+    shop.create_group()
+    text = "version: 1\nhooks: {migrate: {container: app, command: [migrate]}}\n"
+    return shop.deploy(revision=with_file(shop, hooked(BeforeInstall="migrate"), text))
+
+
+def held_by_a_script(shop: Deploying) -> str:
+    """A real process; what it writes outside of its folder shows how often it ran."""
+    shop.create_group()
+    text = f"version: 1\nhooks: {{check: {{script: echo ran >> {shop.home}/ledger}}}}\n"
+    return shop.deploy(revision=with_file(shop, hooked(AfterInstall="check"), text))
+
+
+def failed_by_a_call(shop: Deploying) -> str:
+    """Nobody listens at port 1."""
+    shop.create_group(has_test=True)
+    text = "version: 1\nhooks: {check: {http: 'http://127.0.0.1:1/', retries: 2}}\n"
+    return shop.deploy(revision=with_file(shop, hooked(AfterInstall="check"), text))
+
+
 def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) -> tuple[int, Any]:
     """(the points passed, the end state) of a scenario in which the engine dies at the point `fatal`."""
     deployment_id = begin(shop)
-    points = survive(shop, SPAN_S, fatal, shop.reboot)
+    points = survive(shop, SPAN_S, fatal, shop.reboot, shop.rest)
     infos = [shop.info(deployment_id)]
+    left = shop.receipts.find("us-east-1", deployment_id)
+    assert left is not None
     if "rollbackInfo" in infos[0]:
         infos.append(shop.info(infos[0]["rollbackInfo"]["rollbackDeploymentId"]))
     end = {
@@ -90,12 +141,35 @@ def live(shop: Deploying, begin: Callable[[Deploying], str], fatal: int | None) 
         "sets": [(task_set["id"], task_set["status"]) for task_set in shop.ecs.alive()],
         "created": shop.ecs.calls.count("CreateTaskSet"),
         "states": sorted(state for _, state in shop.states()),
+        "hooks": [(hook["event"], hook["status"], hook["message"], hook["output"]) for hook in left["hooks"]],
+        "hooks that are open": len(shop.runs.of_kind("codedeploy.hook", is_open=True)),
+        "invocations": len(shop.functions.invoked),
+        "tasks of hooks": len(shop.ecs.hook_tasks),
+        "scripts": ledger.read_text().count("ran") if (ledger := shop.home / "ledger").exists() else 0,
         "receipts": [shop.receipts.find("us-east-1", info["deploymentId"])["isFinal"] for info in infos],
     }
     return points, end
 
 
-@pytest.mark.parametrize("begin", [straight, linear, failing, failing_late, alarmed, announcing, not_continued])
+STORIES = [
+    straight,
+    linear,
+    failing,
+    failing_late,
+    alarmed,
+    announcing,
+    not_continued,
+    hooked_everywhere,
+    failed_by_a_hook,
+    failed_by_its_invocation,
+    stopped_in_a_hook,
+    held_by_a_container,
+    held_by_a_script,
+    failed_by_a_call,
+]
+
+
+@pytest.mark.parametrize("begin", STORIES)
 def test_a_deployment_ends_the_same_wherever_the_engine_is_killed(
     tmp_path: Path, begin: Callable[[Deploying], str]
 ) -> None:

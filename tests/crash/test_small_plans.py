@@ -27,6 +27,7 @@ STORIES = {
     "codebuild": "tests.crash.test_codebuild",
     "codedeploy": "tests.crash.test_codedeploy",
     "codedeploy.alarms": "tests.crash.test_codedeploy",
+    "codedeploy.hook": "tests.crash.test_codedeploy",
     "codedeploy.trigger": "tests.crash.test_small_plans",
     "codepipeline": "tests.crash.test_codepipeline",
     "codepipeline.poll": "tests.crash.test_small_plans",
@@ -45,8 +46,7 @@ STORIES = {
 
 def test_every_plan_has_a_story_in_which_it_is_killed(world: World) -> None:
     """A new plan fails here until its story is told: what it leaves behind, wherever the engine dies."""
-    plans = {plan.kind for room in (*world.engine.rooms, world.engine.cloudwatch) for plan in room.plans}
-    assert plans == STORIES.keys()
+    assert world.engine.runner._plans.keys() == STORIES.keys()
     for module in set(STORIES.values()):
         assert any(name.startswith("test_") for name in vars(importlib.import_module(module)))
 

@@ -44,6 +44,11 @@ class FakeEcs:
         self.desired = 2
         self.capacity = 100
         """The most tasks of a task set that start."""
+        self.definitions: dict[str, tuple[str | None, dict[str, Any]]] = {}
+        self.deregistered: set[str] = set()
+        self.hook_tasks: list[dict[str, Any]] = []
+        self.hook_takes_s = 20.0
+        self.hook_exit = 0
         self.add(A, "PRIMARY", "arn:td/web:1")
 
     def add(self, target_group: str, status: str, definition: str, **more: Any) -> dict[str, Any]:
@@ -118,7 +123,8 @@ class FakeEcs:
         return {"taskArns": [f"{s['id']}/{n}/{call['desiredStatus']}" for s in self.alive() for n in range(3)]}
 
     def describe_tasks(self, call: Call) -> Answer:
-        return {"tasks": [task for arn in call["tasks"] if (task := self._task(*arn.rsplit("/", 2)))]}
+        tasks = [self._hook_task(arn) or self._task(*arn.rsplit("/", 2)) for arn in call["tasks"]]
+        return {"tasks": [task for task in tasks if task]}
 
     def _task(self, set_id: str, number: str, status: str) -> dict[str, Any] | None:
         fate = self.fates[set_id]
@@ -142,12 +148,48 @@ class FakeEcs:
         return None
 
     def describe_task_definition(self, call: Call) -> Answer:
+        if call["taskDefinition"] in self.definitions:
+            own = self.definitions[call["taskDefinition"]][1]
+            return {"taskDefinition": {"taskDefinitionArn": call["taskDefinition"], **own}}
         if not call["taskDefinition"].startswith("arn:td/web"):
             raise AwsError("ClientException", "Unable to describe task definition.")
         log = {"logDriver": "awslogs", "options": {"awslogs-group": "/web", "awslogs-stream-prefix": "ecs"}}
         container = {"name": "app", "portMappings": [{"containerPort": 80}], "logConfiguration": log}
         arn = call["taskDefinition"]
         return {"taskDefinition": {"taskDefinitionArn": arn, "status": "ACTIVE", "containerDefinitions": [container]}}
+
+    # A task of its own: the container of a hook
+
+    def register_task_definition(self, call: Call) -> Answer:
+        known = {cause: arn for arn, (cause, _) in self.definitions.items()}
+        arn = known.get(call.cause) or f"arn:td/hook:{len(self.definitions) + 1}"
+        self.definitions[arn] = (call.cause, call.input)
+        return {"taskDefinition": {"taskDefinitionArn": arn}}
+
+    def deregister_task_definition(self, call: Call) -> Answer:
+        self.deregistered.add(call["taskDefinition"])
+        return {}
+
+    def run_task(self, call: Call) -> Answer:
+        task = next((task for task in self.hook_tasks if task["cause"] == call.cause), None)
+        if task is None:
+            task = {"taskArn": f"arn:task/{CLUSTER}/hook{len(self.hook_tasks)}", "cause": call.cause}
+            task |= {"taskDefinitionArn": call["taskDefinition"], "asked": call.input, "begun_at": self.clock.now()}
+            self.hook_tasks.append(task)
+        return {"tasks": [task], "failures": []}
+
+    def stop_task(self, call: Call) -> Answer:
+        (task,) = (task for task in self.hook_tasks if task["taskArn"] == call["task"])
+        task["stopped_at"] = self.clock.now()
+        return {"task": task}
+
+    def _hook_task(self, arn: str) -> dict[str, Any] | None:
+        """It takes 20 s, and ends with `hook_exit`; 137 once it has been stopped."""
+        task = next((task for task in self.hook_tasks if task["taskArn"] == arn), None)
+        if task is None or self.clock.now() < min(task["begun_at"] + self.hook_takes_s, task.get("stopped_at", 1e12)):
+            return task and {**task, "lastStatus": "RUNNING"}
+        code = 137 if "stopped_at" in task else self.hook_exit
+        return {**task, "lastStatus": "STOPPED", "containers": [{"name": "app", "exitCode": code}]}
 
 
 class FakeBalancer:
@@ -168,6 +210,7 @@ class FakeBalancer:
         self.policy = ""
         self.shares: list[tuple[str, float]] = []
         """(cause, share) of every goodbye."""
+        self.addresses = {PROD: "http://127.0.0.1:1", TEST: "http://127.0.0.1:2"}
 
     def weights(self, listener: str = PROD) -> dict[str, int]:
         actions = self.rules[listener] if listener in self.rules else self.listeners[listener]
@@ -244,6 +287,9 @@ class FakeBalancer:
     async def first_answer_at(self, region: str, target_group_arn: str, after: float, within_s: float) -> float | None:
         self._speak()
         return after + 0.004 if self.has_traffic else None
+
+    def address_of(self, region: str, listener_arn: str) -> str | None:
+        return self.addresses.get(listener_arn)
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         self._speak()

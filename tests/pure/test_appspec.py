@@ -149,3 +149,23 @@ def test_a_text_is_not_a_file() -> None:
                 Properties: {}
             """)
     )
+
+
+def test_a_comment_after_an_appspec_in_json_is_read_past() -> None:
+    document = {
+        "version": 0.0,
+        "Resources": [
+            {
+                "TargetService": {
+                    "Type": "AWS::ECS::Service",
+                    "Properties": {
+                        "TaskDefinition": "web:3",
+                        "LoadBalancerInfo": {"ContainerName": "web", "ContainerPort": 80},
+                    },
+                }
+            }
+        ],
+        "Hooks": [{"AfterInstall": "check"}],
+    }
+    text = json.dumps(document) + "\n# turnout.yml: s3://bucket/key.zip#turnout.yml\n"
+    assert parse(text).hooks == {"AfterInstall": "check"}

@@ -8,9 +8,11 @@ import pytest
 from turnout.cli import appspec
 from turnout.cli.controllers.revisions import by_digest, images_in
 from turnout.cli.deploy import read_taskdef
+from turnout.cli.hooks import MOST_BYTES, files_of
 from turnout.cli.sight import plain, sight_of
 from turnout.cli.versions import is_same
 from turnout.errors import SetupError
+from turnout.hookplace import HookPlace, place_in
 from turnout.taskdef import registrable
 
 DIGEST = "sha256:" + "a" * 64
@@ -94,3 +96,28 @@ def test_a_deployment_that_waits_for_somebody_names_the_verb() -> None:
     assert "turnout promote" in plain(sight_of(INFO | {"status": "Ready"}, TARGET, {}, {}))
     kept = INFO | {"instanceTerminationWaitTimeStarted": True}
     assert "--now" in plain(sight_of(kept, TARGET | {"lifecycleEvents": []}, {}, {}))
+
+
+def test_the_folder_of_a_hook_file_goes_along_but_for_what_is_ignored(tmp_path: Path) -> None:
+    for path in ("turnout.yml", "smoke.sh", "secret.env", "lib/check.py", ".git/HEAD", "node_modules/a/b.js"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    (tmp_path / ".dockerignore").write_text("*.env\nturnout.yml\n")
+    assert files_of(tmp_path) == [".dockerignore", "lib/check.py", "smoke.sh", "turnout.yml"]
+
+
+def test_a_folder_that_is_too_large_for_hooks_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "turnout.yml").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(SetupError, match="holds 64 MiB beside"):
+        files_of(tmp_path)
+
+
+def test_the_place_of_a_hook_file_is_in_the_revision() -> None:
+    place = HookPlace("bucket", "key.zip", "turnout.yml")
+    revision = appspec.revision_of({**appspec.made_for("web:1", "app", 80), appspec.HOOKS_AT: place})
+    content = revision["appSpecContent"]["content"]
+    assert place_in(content) == place
+    parsed = appspec.parse(content, "it")
+    assert appspec.task_definition_of(parsed) == "web:1"
+    assert appspec.revision_of(appspec.running(parsed, "web:1", "it")) == revision, "a rollback has it, too"

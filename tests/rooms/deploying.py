@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
+import io
+import json
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +70,33 @@ class Elsewhere:
         raise AssertionError("a request that codedeploy does not own")
 
 
+class FakeLambda:
+    """Functions that outlive the engine. `fate` by name: what the function does; by itself it reports Succeeded."""
+
+    def __init__(self, shop: Deploying) -> None:
+        self._shop = shop
+        self.fate: dict[str, str] = {}
+        self.invoked: dict[str | None, dict[str, Any]] = {}
+        """cause → the event that the function was given"""
+
+    async def invoke(self, call: Call) -> Answer:
+        """succeed, fail, raise, missing; silent: it returns and reports nothing."""
+        fate = self.fate.get(call["FunctionName"], "succeed")
+        if fate == "missing":
+            raise AwsError("ResourceNotFoundException", f"Function not found: {call['FunctionName']}", 404)
+        event = json.loads(call["Payload"])
+        is_first = call.cause not in self.invoked
+        self.invoked[call.cause] = event
+        answer: Answer = {"StatusCode": 200, "LogResult": base64.b64encode(b"checking\n1 page is wrong\n").decode()}
+        if fate == "raise":
+            said = b'{"errorType": "ValueError", "errorMessage": "not today"}'
+            return {**answer, "FunctionError": "Unhandled", "Payload": said}
+        if is_first and fate in ("succeed", "fail"):
+            verdict = {"succeed": "Succeeded", "fail": "Failed"}[fate]
+            await self._shop.put_status(event["DeploymentId"], event["LifecycleEventHookExecutionId"], verdict)
+        return answer
+
+
 class Deploying(World):
     """`boot` is what differs from `World`: no Engine, one room."""
 
@@ -74,6 +106,7 @@ class Deploying(World):
         self.ecs = FakeEcs(clock)
         self.balancer = FakeBalancer(clock, self.ecs)
         self.elsewhere = Elsewhere()
+        self.functions = FakeLambda(self)
         self.events: list[Event] = []
         super().__init__(home, clock)
 
@@ -91,12 +124,14 @@ class Deploying(World):
             self.aws.own(service, room)
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, self.clock, self.elsewhere)
         self.aws.share("cloudwatch", self.cloudwatch)
+        self.aws.share("lambda", self.functions)
         self.codedeploy_answers_are_checked()
         self.aws.listen(lambda tx, event: self.events.append(event) if event.source == "aws.codedeploy" else None)
         self.runner = Runner(self.runs, [*self.room.plans, *self.cloudwatch.plans], self.clock)
         self.gateway = Gateway(self.aws, OwnedModels(["codedeploy"]), self.elsewhere, config, _no_git, {})
         self.engine = self  # type: ignore[assignment]
         self.store.fuse = self.aws.fuse = lambda point: self.fuse(point)
+        self.run(self.room.start())
         self.client: Any = Direct(self) if self.is_direct else self.boto("codedeploy")
 
     def codedeploy_answers_are_checked(self) -> None:
@@ -111,10 +146,23 @@ class Deploying(World):
 
         self.aws.dispatch = checked  # type: ignore[method-assign]
 
+    def abandon(self) -> None:
+        self.run(self.room.close())
+        super().abandon()
+
     def close(self) -> None:
         self.run(self.runner.close())
+        self.run(self.room.close())
         self.store.close()
         self.loop.close()
+
+    def rest(self) -> None:
+        """Until nothing is under way. Scripts are real processes: their end is awaited, other waits pass in leaps."""
+        deadline = time.monotonic() + 30
+        while any(self.runs.of_kind(kind, is_open=True) for kind in ("codedeploy", "codedeploy.hook")):
+            assert time.monotonic() < deadline, "did not end"
+            self.tick(5)
+            self.run(self.runner.wait_due(0.005))
 
     def create_group(self, **more: Any) -> None:
         """Application shop with the group live, unless `more` says otherwise."""
@@ -129,6 +177,15 @@ class Deploying(World):
         }
         deployment_id: str = self.client.create_deployment(**{**params, **more})["deploymentId"]
         return deployment_id
+
+    async def put_status(self, deployment_id: str, execution_id: str, status: str) -> None:
+        """What a function does, by the room's own client."""
+        params = {"deploymentId": deployment_id, "lifecycleEventHookExecutionId": execution_id, "status": status}
+        await self.aws.call("codedeploy", "PutLifecycleEventHookExecutionStatus", DEFAULT_REGION, **params)
+
+    def event(self, deployment_id: str, name: str) -> dict[str, Any]:
+        events: list[dict[str, Any]] = self.target(deployment_id)["lifecycleEvents"]
+        return next(event for event in events if event["lifecycleEventName"] == name)
 
     def info(self, deployment_id: str) -> dict[str, Any]:
         info: dict[str, Any] = self.client.get_deployment(deploymentId=deployment_id)["deploymentInfo"]
@@ -197,3 +254,20 @@ def group(*, wait_minutes: int = 0, ready_minutes: int = 0, has_test: bool = Fal
         "autoRollbackConfiguration": {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]},
         **more,
     }
+
+
+def hooked(**hooks: str) -> str:
+    """APPSPEC with Hooks."""
+    return APPSPEC + "Hooks:\n" + "".join(f"  - {event}: {name}\n" for event, name in hooks.items())
+
+
+def with_file(shop: Deploying, appspec: str, turnout_yml: str, **files: str) -> dict[str, Any]:
+    """A revision whose hook file, and what lies beside it, is in S3 as CodeDeployToECS leaves it."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, text in {"turnout.yml": turnout_yml, **files}.items():
+            entry = zipfile.ZipInfo(f"deploy/{name}")
+            entry.create_system, entry.external_attr = 3, 0o100755 << 16
+            archive.writestr(entry, text)
+    shop.elsewhere.objects["artifact"] = body.getvalue()
+    return content(f"{appspec}# turnout.yml: s3://bucket/artifact#deploy/turnout.yml\n")

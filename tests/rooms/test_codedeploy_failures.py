@@ -347,14 +347,6 @@ def test_triggers_tell_their_topics_what_they_want_to_hear(shop: Deploying) -> N
     assert json.loads(started["Message"])["deploymentId"] == rollback_of(shop, bad)
 
 
-def test_hooks_are_refused_instead_of_being_left_out(shop: Deploying) -> None:
-    shop.create_group()
-    hooked = APPSPEC + "Hooks:\n  - AfterInstall: check\n"
-    code, message = refused(lambda: shop.deploy(revision=content(hooked)))
-    assert code == "InvalidRevisionException"
-    assert "does not run AppSpec hooks yet: take AfterInstall out" in message
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

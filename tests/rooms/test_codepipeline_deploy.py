@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.fakes.pipeline import APP_SPEC, DEPLOYABLE, TASK_DEFINITION, PipelineWorld, zipped
 from tests.fakes.readings import actions_of, executions_of, stages_of
 from tests.fakes.seed import build, deploy, pipeline, source
+from turnout.hookplace import place_in
 
 
 def test_the_deployment_carries_the_new_task_definition(yard: PipelineWorld, client: Any) -> None:
@@ -43,6 +46,17 @@ def test_placeholders_are_filled_with_the_images_of_image_detail(yard: PipelineW
     yard.codebuild.succeed("web:1", files)
     (registered,) = yard.ecs.registered.values()
     assert registered["containerDefinitions"][0]["image"] == "repo@sha256:2"
+
+
+def test_a_hook_file_beside_the_appspec_is_named_in_a_comment_of_it(yard: PipelineWorld, client: Any) -> None:
+    yard.codebuild.succeed("web:1", DEPLOYABLE | {"turnout.yml": "version: 1"})
+    text = yard.codedeploy.inputs["d-1"]["revision"]["appSpecContent"]["content"]
+    place = place_in(text)
+    assert place is not None
+    assert place.path == "turnout.yml"
+    artifact = yard.run(yard.aws.call("s3", "GetObject", "us-east-1", Bucket=place.bucket, Key=place.key))
+    body = artifact["Body"]
+    assert zipfile.ZipFile(io.BytesIO(body)).read(place.path) == b"version: 1"
 
 
 def test_templates_have_default_names(yard: PipelineWorld) -> None:

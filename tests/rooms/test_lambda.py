@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import World
+from turnout.awslambda.node import TOOLS
 from turnout.names import DEFAULT_REGION
 
 TRUST = {
@@ -202,6 +204,28 @@ def test_a_node_function_without_node_says_what_is_missing(world: World, monkeyp
     client = create(world, Runtime="nodejs20.x", Handler="index.handler")
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(ClientError, match="needs node and npm on this machine"):
+        client.invoke(FunctionName="f")
+
+
+@pytest.mark.parametrize(
+    ("tools", "message"),
+    [
+        ({"node": "echo v20.1.0", "npm": "exit 1"}, "has no cmake, make, g++, autoconf, automake, libtoolize"),
+        ({"node": "echo v20.1.0", "npm": "echo broken; exit 1", "*": ""}, "failed (it is built on this machine"),
+        ({"node": "exit 3", "npm": ""}, "--version` failed"),
+    ],
+)
+def test_a_node_function_says_why_its_client_cannot_be_built(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: dict[str, str], message: str
+) -> None:
+    client = create(world, Runtime="nodejs20.x", Handler="index.handler")
+    tools = {name: tools.get("*", "") for name in TOOLS if "*" in tools} | tools
+    (tmp_path / "bin").mkdir()
+    for name, does in tools.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(ClientError, match=re.escape(message)):
         client.invoke(FunctionName="f")
 
 

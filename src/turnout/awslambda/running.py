@@ -16,7 +16,7 @@ from typing import Any
 from turnout.aws import Aws
 from turnout.awslambda import host
 from turnout.awslambda.code import Code
-from turnout.awslambda.node import node_argv
+from turnout.awslambda.node import Node
 from turnout.awslambda.words import Function, environment_for, lines_of, log_group_of, log_stream_of
 from turnout.clock import Clock
 from turnout.config import Config
@@ -48,6 +48,7 @@ class Running:
         self._aws = aws
         self._code = code
         self._folder = config.functions / "invocations"
+        self._node = Node(config.functions / "node")
 
     def find(self, key: str) -> Detached | None:
         """The process of an invocation, running or ended; None if it was not started."""
@@ -112,7 +113,7 @@ class Running:
         if function.runtime.startswith("python"):
             argv = [sys.executable, "-m", "awslambdaric", function.handler]
         else:
-            argv = [*await node_argv(self._config.functions / "node"), function.handler]
+            argv = [*await self._node.argv(), function.handler]
         return {
             "argv": argv,
             "directory": task_root,

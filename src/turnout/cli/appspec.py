@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from turnout.errors import SetupError
+from turnout.hookplace import place_in, with_place
 
 Document = dict[str, Any]
+
+HOOKS_AT = "# turnout.yml"
+"""Where a parsed AppSpec keeps the HookPlace that its comment names: no key of YAML begins so."""
 
 
 def find_appspec(folder: Path) -> Path:
@@ -33,7 +37,11 @@ def parse(text: str, where: str) -> Document:
         raise SetupError(f"{where}{place} is neither YAML nor JSON: {getattr(error, 'problem', error)}") from error
     if not isinstance(document, dict):
         raise SetupError(f"{where} is not an AppSpec: it must have version, Resources and, if there are any, Hooks.")
-    return document
+    try:
+        hooks = place_in(text)
+    except ValueError as error:
+        raise SetupError(f"{where}: the comment on its hook file cannot be used: {error}") from error
+    return document if hooks is None else {**document, HOOKS_AT: hooks}
 
 
 def running(document: Document, task_definition: str, where: str) -> Document:
@@ -67,8 +75,8 @@ def made_for(task_definition: str, container: str, port: int) -> Document:
 
 
 def revision_of(document: Document) -> Document:
-    """The RevisionLocation of CreateDeployment."""
-    content = json.dumps(document)
+    """The RevisionLocation of CreateDeployment. The place of its hook file becomes a comment again."""
+    content = with_place(json.dumps({k: v for k, v in document.items() if k != HOOKS_AT}), document.get(HOOKS_AT))
     sha256 = hashlib.sha256(content.encode()).hexdigest()
     return {"revisionType": "AppSpecContent", "appSpecContent": {"content": content, "sha256": sha256}}
 

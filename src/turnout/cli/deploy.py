@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from turnout.cli.appspec import container_of, find_appspec, parse, running
+from turnout.cli.appspec import HOOKS_AT, container_of, find_appspec, hooks_of, parse, running
 from turnout.cli.clients import Clients
 from turnout.cli.controllers import Controller
 from turnout.cli.difference import difference
 from turnout.cli.files import IMAGE_PLACEHOLDER
+from turnout.cli.hooks import upload
 from turnout.cli.serves import Serving
 from turnout.cli.verifying import findings
 from turnout.cli.versions import (
@@ -73,6 +74,9 @@ def deploy(
         print("Nothing was changed.")
         raise SystemExit(int(bool(missing)))
     arn = register(clients, document, str(taskdef))
+    if spec and hooks_of(spec) and clients.is_engine:  # on AWS they are Lambda functions: nobody would read the file
+        place = upload(clients, (appspec or find_appspec(folder)).absolute().parent, controller.name)
+        spec = spec if place is None else {**spec, HOOKS_AT: place}
     raise SystemExit(start(controller, arn, spec, config=config, description=description))
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+MOST_LINES = 5
+"""Of the output of a hook; `--json` has the rest."""
 MOST_REASONS = 3
 """Of one step; all of them are in the document."""
 BAR = 24
@@ -131,6 +133,10 @@ def page(document: Receipt, now: float) -> Iterator[RenderableType]:
         yield f"[bold]Drained[/]   {escape(proof)}"
     if (streams := long_connections(document)) is not None:
         yield f"[bold]Streams[/]   {escape(streams)}"
+    for hook in document.get("hooks", []):
+        what = f"{hook['event']}: {hook['name']} ({hook['kind']})"
+        yield f"[bold]Hook[/]      {escape(what)} {styled(hook['status'])}"
+        yield from (f"            [dim]{escape(line)}[/]" for line in hook["output"].splitlines()[-MOST_LINES:])
     for alarm in document.get("alarms", []):
         since = f"since {clock_time(alarm['at'])}"
         yield f"[bold]Alarm[/]     {escape(alarm['name'])} {since}: {escape(alarm['reason'])}"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from turnout.codebuild.yamlfile import Spot, YamlError, parse_yaml
+from turnout.yamlfile import Spot, YamlError, parse_yaml
 
 PHASES = ("INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD")
 """The phases that have commands, in their order; a buildspec spells them in lower case."""

@@ -6,13 +6,12 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.ht
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from turnout.codebuild.buildspec import Buildspec
 from turnout.codebuild.spec import Build
 from turnout.config import Config
+from turnout.runtimes.commands import path_with_turnout
 
 PLAINTEXT, PARAMETER_STORE, SECRETS_MANAGER = "PLAINTEXT", "PARAMETER_STORE", "SECRETS_MANAGER"
 
@@ -63,7 +62,7 @@ def host_environment(build: Build, config: Config) -> dict[str, str]:
     """What lets programs run here, and AWS clients inside the build reach this engine."""
     key_id, secret = next(iter(config.keys.items()), ("test", "test"))
     return {
-        "PATH": build_path(os.environ.get("PATH", os.defpath)),
+        "PATH": path_with_turnout(os.environ.get("PATH", os.defpath)),
         "HOME": str(build.folder / "home"),
         "LANG": "C.UTF-8",
         "AWS_ENDPOINT_URL": config.endpoint,
@@ -71,12 +70,6 @@ def host_environment(build: Build, config: Config) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": secret,
         "TURNOUT_HOME": str(config.home),
     }
-
-
-def build_path(path: str) -> str:
-    """The engine's PATH, and behind it the folder where `turnout` itself lies."""
-    scripts = str(Path(sys.executable).parent)
-    return path if scripts in path.split(os.pathsep) else f"{path}{os.pathsep}{scripts}"
 
 
 def git_config_for(config: Config) -> str:

@@ -1,7 +1,8 @@
 """The room codedeploy, put together: every method that has no underscore is an operation of AWS's CodeDeploy.
 
 Owns applications, deployment groups, configs, revisions, deployments (runs of kind "codedeploy", in the lane of their
-group's id). Answers nothing about servers and Lambda functions: only the compute platform ECS.
+group's id) and their hooks ("codedeploy.hook"). Answers nothing about servers and Lambda functions: only the compute
+platform ECS.
 After a crash there is nothing to restore: the rows of the runs say how to go on.
 """
 
@@ -14,6 +15,15 @@ from turnout.codedeploy.applications import Applications
 from turnout.codedeploy.configs import Configs
 from turnout.codedeploy.deployments import Deployments
 from turnout.codedeploy.groups import Groups
+from turnout.codedeploy.hooks.bundles import Bundles
+from turnout.codedeploy.hooks.container import ContainerHook
+from turnout.codedeploy.hooks.file import CONTAINER, HTTP, LAMBDA, SCRIPT
+from turnout.codedeploy.hooks.function import FunctionHook
+from turnout.codedeploy.hooks.http import HttpHook
+from turnout.codedeploy.hooks.plan import HookPlan
+from turnout.codedeploy.hooks.script import ScriptHook
+from turnout.codedeploy.hooks.status import HookStatus
+from turnout.codedeploy.hooks.surroundings import Surroundings
 from turnout.codedeploy.plan import DeploymentPlan
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.receipt import build
@@ -52,7 +62,7 @@ DROP TABLE codedeploy_receipts;
 ]
 
 
-class CodeDeploy(Applications, Groups, Configs, Deployments, Targets, Revisions, Tags):
+class CodeDeploy(Applications, Groups, Configs, Deployments, HookStatus, Targets, Revisions, Tags):
     SERVICE = "codedeploy"
 
     def __init__(
@@ -77,7 +87,20 @@ class CodeDeploy(Applications, Groups, Configs, Deployments, Targets, Revisions,
         self._starting = Starting(runs, aws, self._history)
         alarms = Alarms(aws, runs)
         plan = DeploymentPlan(self._reach, self._starting, self._history, receipts, alarms)
-        self.plans: list[Plan] = [plan, AlarmWatch(alarms, runs, KIND), TriggerPlan(aws)]
+        surroundings = Surroundings(self._reach, config)
+        self._bundles = Bundles(aws, config.hooks / "bundles")
+        self._scripts = ScriptHook(runs, aws, config.hooks / "scripts", self._bundles, surroundings)
+        hooks = HookPlan(
+            runs,
+            KIND,
+            {
+                LAMBDA: FunctionHook(runs, aws),
+                SCRIPT: self._scripts,
+                CONTAINER: ContainerHook(self._reach, surroundings),
+                HTTP: HttpHook(runs, aws, surroundings),
+            },
+        )
+        self.plans: list[Plan] = [plan, hooks, AlarmWatch(alarms, runs, KIND), TriggerPlan(aws)]
 
     def _receipt(self, run: Run) -> Document:
         changes = self._traffic.weights_since(run.region, run.spec["listener_arn"], run.created_at)
@@ -90,7 +113,9 @@ class CodeDeploy(Applications, Groups, Configs, Deployments, Targets, Revisions,
         return build(run, self._runs.steps(run.id), events, changes, interruptions)
 
     async def start(self) -> None:
-        """Nothing to put right: the rows are all there is."""
+        """The rows are all there is, but for the scripts of hooks: whoever watched them is gone."""
+        self._scripts.look_after()
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Let go: the scripts of hooks go on."""
+        self._scripts.close()

@@ -192,6 +192,7 @@ def _listed(names: Iterable[str]) -> str:
 def _compose(text: str) -> yaml.Node:
     """The tree of the file with its lines. JSON is read as the YAML that it is, once it is known to be JSON."""
     if text.lstrip().startswith("{"):
+        text = text.partition("\n#")[0]  # a comment that follows (`turnout.hookplace`) is no JSON
         try:
             json.loads(text)
         except json.JSONDecodeError as error:

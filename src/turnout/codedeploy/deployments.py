@@ -9,10 +9,13 @@ from turnout.aws import Answer, Aws, Call
 from turnout.clock import Clock
 from turnout.codedeploy import source
 from turnout.codedeploy.alarms import check_alarms
-from turnout.codedeploy.appspec import AppSpec, invalid
+from turnout.codedeploy.appspec import AppSpec, invalid, parse
 from turnout.codedeploy.configs import find_config
 from turnout.codedeploy.describing import describe_deployment, status_of
 from turnout.codedeploy.group_rules import check_auto_rollback, listener_of, pair_of
+from turnout.codedeploy.hooks.bundles import Bundles
+from turnout.codedeploy.hooks.resolving import resolve
+from turnout.codedeploy.hooks.script import ScriptHook
 from turnout.codedeploy.lifecycle import READY_WAIT, TERMINATE_BLUE, TERMINATE_GREEN, TERMINATION_WAIT
 from turnout.codedeploy.records import Document, Records, check_batch, deployment, page
 from turnout.codedeploy.revisions import remember_use
@@ -40,6 +43,8 @@ class Deployments:
     _runs: Runs
     _history: History
     _starting: Starting
+    _bundles: Bundles
+    _scripts: ScriptHook
 
     async def create_deployment(self, call: Call) -> Answer:
         """Everything is resolved and validated here; the steps read only what is frozen now."""
@@ -53,14 +58,18 @@ class Deployments:
         group = self._records.group(call.region, call["applicationName"], group_name)
         _check_options(call)
         revision = source.checked(call.get("revision"))
-        appspec = await source.read(self._aws, call.region, revision)
+        text = await source.read(self._aws, call.region, revision)
+        appspec = parse(text, (revision.get("appSpecContent") or {}).get("sha256"))
         config = find_config(
             self._records, call.region, call.get("deploymentConfigName", group["deploymentConfigName"])
         )
-        _check_implemented(appspec)
         alarms = check_alarms(call.get("overrideAlarmConfiguration") or group.get("alarmConfiguration") or {})
-        task_definition = await self._resolve(call.region, appspec)
+        task_definition, containers = await self._resolve(call.region, appspec)
+        file = await self._bundles.find(call.region, revision, text) if appspec.hooks else None
+        has_test_listener = listener_of(group, "testTrafficRoute") is not None
+        hooks = resolve(appspec.hooks, file, has_test_listener=has_test_listener, containers=containers)
         spec = self._freeze(call, application, group, config, revision, {**asdict(appspec), **task_definition}) | {
+            "hooks": hooks,
             "alarms": [alarm["name"] for alarm in alarms["alarms"]] if alarms["enabled"] else [],
             "ignores_poll_alarm_failure": alarms["ignorePollAlarmFailure"],
             "ignores_target_health": ignores_target_health(group, config),
@@ -76,6 +85,8 @@ class Deployments:
                     f"The Deployment Group '{group_name}' already has an active Deployment '{busy.holder.name}'",
                 ) from busy
             remember_use(self._records, tx, run)
+        if hooks:
+            self._forget_old_hooks()
         return {"deploymentId": run.name}
 
     def get_deployment(self, call: Call) -> Answer:
@@ -150,6 +161,14 @@ class Deployments:
             self._runs.signal(tx, waits[0].id, {"continue": kind})
         return {}
 
+    def _forget_old_hooks(self) -> None:
+        """What hooks have left on the disk is needed while their deployments run."""
+        is_open = self._runs.of_kind(KIND, is_open=True)
+        self._bundles.forget_all_but(
+            hook["bundle"] for run in is_open for hook in run.spec.get("hooks", {}).values() if hook.get("bundle")
+        )
+        self._scripts.forget_old({run.name for run in is_open})
+
     def _open(self, region: str, deployment_id: str) -> tuple[Run, list[Step]]:
         run = deployment(self._runs, KIND, region, deployment_id)
         if run.status.is_over:
@@ -170,8 +189,8 @@ class Deployments:
             and (not statuses or status_of(run, () if run.status.is_over else self._runs.steps(run.id)) in statuses)
         ]
 
-    async def _resolve(self, region: str, appspec: AppSpec) -> Document:
-        """The task definition as an ARN with its revision; what the AppSpec says of it must be true."""
+    async def _resolve(self, region: str, appspec: AppSpec) -> tuple[Document, list[str]]:
+        """The task definition as an ARN with its revision, and its containers; what the AppSpec says must be true."""
         try:
             answer = await self._aws.call(
                 "ecs", "DescribeTaskDefinition", region, taskDefinition=appspec.task_definition
@@ -189,7 +208,7 @@ class Deployments:
         if port not in ports:
             listed = ", ".join(map(str, ports)) or "none"
             raise invalid(f"ContainerPort {port}: container {name} of {found['taskDefinitionArn']} maps {listed}.")
-        return {"task_definition": found["taskDefinitionArn"]}
+        return {"task_definition": found["taskDefinitionArn"]}, list(containers)
 
     def _freeze(
         self,
@@ -244,10 +263,3 @@ def _check_options(call: Call) -> None:
             raise AwsError(code, f"{which}, {member} can not be specified")
     if call.get("deploymentMode", "STANDARD") != "STANDARD":
         raise AwsError("InvalidInputException", "For ECS deployment, deploymentMode must be STANDARD")
-
-
-def _check_implemented(appspec: AppSpec) -> None:
-    """What the deployment would need and cannot have is said now; it is never run without."""
-    if appspec.hooks:
-        named = ", ".join(appspec.hooks)
-        raise invalid(f"turnout does not run AppSpec hooks yet: take {named} out of Hooks to deploy without.")

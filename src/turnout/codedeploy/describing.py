@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from turnout.codedeploy.hooks.words import diagnostics_of
 from turnout.codedeploy.lifecycle import DEPLOYMENT_STATUS, EVENT_STATUS, LIFECYCLE_EVENTS, READY_WAIT, TERMINATION_WAIT
 from turnout.runs import Run, Status, Step
 
@@ -104,7 +105,10 @@ def _event(run: Run, step: Step) -> Document:
         "endTime": step.ended_at,
         "status": EVENT_STATUS[step.status],
     }
-    if step.code is not None:
+    hook = run.facts.get("hooks", {}).get(step.name)
+    if hook is not None and hook["endedAt"] is not None:
+        event["diagnostics"] = diagnostics_of(hook)
+    elif step.code is not None:
         lines = run.facts.get("log_tail") or []
         event["diagnostics"] = {"errorCode": "UnknownError", "message": step.message, "logTail": "\n".join(lines)}
     return {name: value for name, value in event.items() if value is not None}

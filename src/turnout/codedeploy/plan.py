@@ -11,8 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from turnout.codedeploy import lifecycle
 from turnout.codedeploy.alarms import Alarms, end_watch
 from turnout.codedeploy.announcing import announce
+from turnout.codedeploy.appspec import HOOKABLE
 from turnout.codedeploy.cleanup import Cleanup
 from turnout.codedeploy.colours import BLUE, GREEN
+from turnout.codedeploy.hooks.event import HookEvent
+from turnout.codedeploy.hooks.plan import end_hook
 from turnout.codedeploy.install import Install
 from turnout.codedeploy.preflight import Preflight
 from turnout.codedeploy.reach import Reach
@@ -42,7 +45,9 @@ class DeploymentPlan(StraightPlan):
         self._receipts = receipts
         preflight, install, reroute, waiting = Preflight(reach), Install(reach), Reroute(reach), Waiting(reach)
         blue, green = Cleanup(reach, BLUE), Cleanup(reach, GREEN)
+        hooked = HookEvent(reach.runs)
         self._forth: Mapping[str, Ensure] = {
+            **dict.fromkeys(HOOKABLE, hooked.ensure),
             lifecycle.PREFLIGHT: preflight.ensure,
             "Install": install.ensure,
             "AllowTestTraffic": reroute.allow_test_traffic,
@@ -67,7 +72,7 @@ class DeploymentPlan(StraightPlan):
         if step.name == lifecycle.PREFLIGHT:
             await self._alarms.check_at_start(run)
         ensure = (self._back if lifecycle.is_rollback(run.spec) else self._forth).get(step.name)
-        if ensure is None:  # an event without a hook succeeds at once
+        if ensure is None:  # a rollback runs no hooks
             return Done()
         return await ensure(run, step)
 
@@ -87,6 +92,10 @@ class DeploymentPlan(StraightPlan):
             "The deployment timed out while waiting for the replacement task set to become healthy. This time out"
             f" period is {lifecycle.INSTALL_TIMEOUT_S / 60:g} minutes. Last seen: {step.note}.",
         )
+
+    def ended(self, tx: Transaction, run: Run, step: Step) -> None:
+        if step.name in HOOKABLE and step.status is not Status.SUCCEEDED:
+            end_hook(tx, self._reach.runs, run, step.name)
 
     def settle(self, tx: Transaction, run: Run, steps: Sequence[Step]) -> None:
         if run.status is Status.SUCCEEDED:

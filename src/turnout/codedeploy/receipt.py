@@ -51,6 +51,7 @@ def build(
         and switch_between(switch["at"], switch["first_answer_at"], switch["note"]),
         "drained": drained_of("green" if is_rollback(spec) else "blue", facts.get("leaving")),
         "alarms": facts.get("alarmed", []),
+        "hooks": list((facts.get("hooks") or {}).values()),
         "longConnections": counts(facts.get("leaving")),
         "ignoresTargetHealth": bool(spec.get("ignores_target_health")),
         "interruptions": list(interruptions),

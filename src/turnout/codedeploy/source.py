@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnout.aws import Aws
-from turnout.codedeploy.appspec import AppSpec, invalid, parse
+from turnout.codedeploy.appspec import invalid
 from turnout.errors import AwsError
 
 Document = dict[str, Any]
@@ -40,11 +40,10 @@ def key_of(revision: Mapping[str, Any]) -> str:
     return json.dumps(revision, sort_keys=True)
 
 
-async def read(aws: Aws, region: str, revision: Mapping[str, Any]) -> AppSpec:
-    """The AppSpec of a checked revision. Raises InvalidRevisionException, RevisionDoesNotExistException."""
+async def read(aws: Aws, region: str, revision: Mapping[str, Any]) -> str:
+    """The text of the AppSpec of a checked revision. Raises InvalidRevisionException, RevisionDoesNotExistException."""
     if revision["revisionType"] == "AppSpecContent":
-        content = revision["appSpecContent"]
-        return parse(content["content"], content.get("sha256"))
+        return str(revision["appSpecContent"]["content"])
     place = revision["s3Location"]
     version = {"VersionId": place["version"]} if place.get("version") else {}
     where = f"s3://{place['bucket']}/{place['key']}"
@@ -57,7 +56,7 @@ async def read(aws: Aws, region: str, revision: Mapping[str, Any]) -> AppSpec:
     if place.get("eTag") and place["eTag"].strip('"') != tag:
         raise invalid(f"The eTag of {where} is {tag}, but {place['eTag']} was given.")
     body = answer["Body"]
-    return parse(body.decode() if isinstance(body, bytes) else str(body))
+    return body.decode() if isinstance(body, bytes) else str(body)
 
 
 def commit_id_of(description: str | None, revision: Mapping[str, Any]) -> str | None:

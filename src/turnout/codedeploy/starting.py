@@ -70,6 +70,7 @@ class Starting:
             "rollback_events": [],
             "rolls_back": failed.name,
             "alarms": [],
+            "hooks": {},
         }
         kept = ("service_arn", "blue", "green", "task_sets")
         facts = {name: failed.facts[name] for name in kept if name in failed.facts}

@@ -11,7 +11,7 @@ from turnout.errors import AwsError
 LINES = 10
 
 
-async def log_tail(aws: Aws, region: str, task: Mapping[str, Any]) -> list[str]:
+async def log_tail(aws: Aws, region: str, task: Mapping[str, Any], lines: int = LINES) -> list[str]:
     """The last lines of the container that failed, or of the first that has an awslogs stream; empty if none has."""
     try:
         answer = await aws.call("ecs", "DescribeTaskDefinition", region, taskDefinition=task["taskDefinitionArn"])
@@ -31,10 +31,10 @@ async def log_tail(aws: Aws, region: str, task: Mapping[str, Any]) -> list[str]:
                 options.get("awslogs-region", region),
                 logGroupName=options["awslogs-group"],
                 logStreamName=f"{prefix}/{container['name']}/{task_id}",
-                limit=LINES,
+                limit=lines,
                 startFromHead=False,
             )
-            return [str(event["message"]) for event in events.get("events", [])][-LINES:]
+            return [str(event["message"]) for event in events.get("events", [])][-lines:]
     except AwsError:  # the reason stands without its lines: the group or the stream may never have been made
         return []
     return []

@@ -99,6 +99,7 @@ class DeploymentReceipts:
             "switch": self._switch(run, last),
             "drained": drained_of(*_left(run, back)),
             "alarms": _alarms(run),
+            "hooks": [],
             "longConnections": counts(_left(run, back)[1]),
             "ignoresTargetHealth": False,
             "rollback": back

@@ -138,6 +138,7 @@ class TaskPlan(StraightPlan):
             self._tell_targets(tx, service, run, step)
         if step.name == states.DEPROVISION:
             self._purge(tx)
+            self._room.runs.wake(tx, f"ecs.task/{run.region}/{task_arn(run.region, run.spec['cluster'], run.name)}")
         if (status := states.status_after(step)) is not None:
             announce_task(self._room, tx, run, status)
         if states.concerns_the_set(step):

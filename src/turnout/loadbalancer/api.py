@@ -50,7 +50,8 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
         super().__init__(store, runs, aws, clock, config, proxy)
         self.metrics = Metrics(self.records, self.mirror, proxy, aws, clock, is_watched)
         self.interruptions = Interruptions(store, clock)
-        self.traffic = BalancerTraffic(self.records, self.rises, Goodbyes(self), proxy, clock, self.interruptions)
+        balancing = (self.records, self.rises, Goodbyes(self), proxy, clock, self.mirror)
+        self.traffic = BalancerTraffic(*balancing, self.interruptions)
         self.plans: list[Plan] = [Registration(self), Deregistration(self)]
 
     async def start(self) -> None:
@@ -67,15 +68,9 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
 
     def ports(self) -> dict[str, str]:
         """Listener ARN → the address at which this machine reaches it; only of those that answer."""
-        addresses = {}
-        for region, listener in self.records.listeners.everywhere():
-            arn = listener["ListenerArn"]
-            bound = self.proxy.bound(listener["Port"])
-            if bound.error is None:
-                balancer = self.records.balancer(region, listener["LoadBalancerArn"])
-                host = "127.0.0.1" if self.mirror.is_default(arn) else f"{balancer['LoadBalancerName']}.elb.localhost"
-                addresses[arn] = f"http://{host}:{bound.port}"
-        return addresses
+        arns = [(region, listener["ListenerArn"]) for region, listener in self.records.listeners.everywhere()]
+        found = {arn: self.traffic.address_of(region, arn) for region, arn in arns}
+        return {arn: address for arn, address in found.items() if address is not None}
 
     def silent_ports(self) -> dict[str, str]:
         """Listener ARN → why it does not answer, of those that do not."""

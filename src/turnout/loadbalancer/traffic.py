@@ -10,6 +10,7 @@ from typing import Any
 from turnout.clock import Clock
 from turnout.loadbalancer.goodbyes import Goodbyes
 from turnout.loadbalancer.interruptions import Interruptions
+from turnout.loadbalancer.mirror import Mirror
 from turnout.loadbalancer.proxy import Counters, Failure, Failures, GroupCounters, Proxy, group_name
 from turnout.loadbalancer.records import Records
 from turnout.loadbalancer.rises import Rises
@@ -29,6 +30,7 @@ class BalancerTraffic:
         goodbyes: Goodbyes,
         proxy: Proxy,
         clock: Clock,
+        mirror: Mirror,
         interruptions: Interruptions,
     ) -> None:
         self._records = records
@@ -37,6 +39,7 @@ class BalancerTraffic:
         self._proxy = proxy
         self._clock = clock
         self._interruptions = interruptions
+        self._mirror = mirror
         self._started_at = clock.now()
 
     async def mark(self, region: str, listener_arns: Sequence[str], target_group_arns: Sequence[str]) -> Mark:
@@ -68,6 +71,16 @@ class BalancerTraffic:
             "position": list(position),
             "groups": {arn: _kept(counters.groups[group_name(arn)]) for arn in group_arns},
         }
+
+    def address_of(self, region: str, listener_arn: str) -> str | None:
+        listener = self._records.listener(region, listener_arn)
+        bound = self._proxy.bound(listener["Port"])
+        if bound.error is not None:
+            return None
+        balancer = self._records.balancer(region, listener["LoadBalancerArn"])
+        is_default = self._mirror.is_default(listener_arn)
+        host = "127.0.0.1" if is_default else f"{balancer['LoadBalancerName']}.elb.localhost"
+        return f"http://{host}:{bound.port}"
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         port = self._own_port(region, listener_arn)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import shutil
 import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from turnout.names import new_hex
 
 UNIX = 3
 """`create_system` of an entry whose modes mean something."""
@@ -49,6 +53,21 @@ def unpack(body: bytes, folder: Path) -> int:
         target.unlink(missing_ok=True)
         target.symlink_to(points_to)
     return count
+
+
+def keep_unpacked(body: bytes, folder: Path) -> Path:
+    """The zip as a folder below `folder` that is named by its SHA-256, and never changed. Raises BadArchive."""
+    place = folder / hashlib.sha256(body).hexdigest()
+    if place.exists():
+        return place
+    draft = folder / f".{new_hex(16)}"
+    draft.mkdir(parents=True)
+    try:
+        unpack(body, draft)
+        draft.replace(place)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return place
 
 
 def pack(base: Path, entries: Iterable[tuple[str, str]], *, keeps_links: bool) -> bytes:

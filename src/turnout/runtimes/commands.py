@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,12 @@ def user_of(text: str | None) -> tuple[int, int] | None:
 def with_host_paths(argv: Sequence[str], view: View) -> list[str]:
     """Without a sandbox there is no /app: words that are a path in it become the image's place on the host."""
     return [str(view.on_host(word)) if _is_in_application(word) else word for word in argv]
+
+
+def path_with_turnout(path: str) -> str:
+    """The PATH of commands that are no task (builds, hooks): behind `path` the folder where `turnout` itself lies."""
+    scripts = str(Path(sys.executable).parent)
+    return path if scripts in path.split(os.pathsep) else f"{path}{os.pathsep}{scripts}"
 
 
 def _is_in_application(path: str) -> bool:

@@ -1,13 +1,15 @@
 """CodeDeployToECS: a new revision of the task definition, put behind the load balancer by a CodeDeploy deployment.
 
 The steps are AWS's: read imageDetail.json, put the images into taskdef.json, register it, put its ARN into the
-AppSpec, register that as a revision, create the deployment, wait for its end. The action is Failed whenever the new
-version is not the one serving in the end, a rollback that went well included.
+AppSpec, register that as a revision, create the deployment, wait for its end. Where a turnout.yml lies beside the
+AppSpec, a comment in the AppSpec says where. The action is Failed whenever the new version is not the one serving in
+the end, a rollback that went well included.
 """
 
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ from turnout.codepipeline.actions.templates import (
     task_definition_of,
 )
 from turnout.errors import AwsError, StepFailed
+from turnout.hookplace import HOOK_FILE, HookPlace, with_place
 from turnout.runner import Done, Wait
 from turnout.runs import run_topic
 
@@ -110,6 +113,7 @@ class CodeDeployToEcs:
         await self._check_app_spec(job, app_spec, task_definition, where)
         registered = await self._call(job, "ecs", "RegisterTaskDefinition", **task_definition)
         content = app_spec.replace(PLACEHOLDER, registered["taskDefinition"]["taskDefinitionArn"])
+        content = with_place(content, self._hook_place(job, bundles))
         revision = {
             "revisionType": "AppSpecContent",
             "appSpecContent": {"content": content, "sha256": hashlib.sha256(content.encode()).hexdigest()},
@@ -128,6 +132,13 @@ class CodeDeployToEcs:
             description=await self._description(job),
         )
         return str(created["deploymentId"])
+
+    def _hook_place(self, job: Job, bundles: dict[str, Bundle]) -> HookPlace | None:
+        """The turnout.yml beside the AppSpec, if there is one."""
+        bundle = bundles[job.configuration["AppSpecTemplateArtifact"]]
+        path = job.configuration.get("AppSpecTemplatePath", "appspec.yaml").removeprefix("./")
+        beside = posixpath.join(posixpath.dirname(path), HOOK_FILE)
+        return HookPlace(bundle.artifact.bucket, bundle.artifact.key, beside) if beside in bundle.names else None
 
     async def _description(self, job: Job) -> str:
         """Which execution brings which commit: the receipt of the deployment names it, too."""

@@ -35,6 +35,10 @@ class Spot:
     def is_empty(self) -> bool:
         return isinstance(self.node, yaml.ScalarNode) and self.node.tag == "tag:yaml.org,2002:null"
 
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.node, yaml.SequenceNode)
+
     def error(self, problem: str) -> YamlError:
         return YamlError(f"{self.file}:{self.line}: {self.path or 'the file'} {problem}")
 
