@@ -16,6 +16,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config as BotoConfig
 
+from tests.containers import ContainerEngine, running_engine
 from tests.fakes.proxy import FakeProxy
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.shapes import check_answer
@@ -192,6 +193,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.crash)
         if item.path.stem.startswith(("test_codebuild", "test_codecommit")):
             item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session")
+def container_engine() -> Iterator[ContainerEngine]:
+    """A real engine, with the image "program:1" on it."""
+    with running_engine() as engine:
+        yield engine
 
 
 @pytest.fixture

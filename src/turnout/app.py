@@ -87,11 +87,15 @@ LAST_ANSWERS_S = 5
 class Engine:
     """Everything that runs in one process, over one home."""
 
-    def __init__(self, config: Config, clock: Clock, runtime: Runtime, proxy: Proxy) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, runtime: Runtime, proxy: Proxy, *, runtime_words: str = ""
+    ) -> None:
+        """`runtime_words`: what runs the containers, and why."""
         config.home.mkdir(parents=True, exist_ok=True)
         self.config = config
         self.clock = clock
         self.runtime = runtime
+        self.runtime_words = runtime_words or runtime.name
         self.proxy = proxy
         self.store = Store(config.database, MIGRATIONS)
         self.runs = Runs(self.store, clock)
@@ -182,6 +186,7 @@ class Engine:
             "pid": os.getpid(),
             "home": str(self.config.home),
             "speed": self.clock.speed,
+            "runtime": self.runtime_words,
             "listeners": self.loadbalancer.ports(),
             "silentListeners": self.loadbalancer.silent_ports(),
             "troubles": list(self._troubles()),
@@ -211,6 +216,8 @@ class Addresses:
     version: str
     speed: float
     started_at: float
+    runtime: str
+    """What runs the containers, and why."""
 
 
 class _Server(uvicorn.Server):
@@ -259,6 +266,7 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
             version=__version__,
             speed=config.speed,
             started_at=time.time(),
+            runtime=engine.runtime_words,
         )
         engine_file = config.home / "engine.json"
         _write(engine_file, json.dumps(addresses.__dict__, indent=1))
@@ -283,10 +291,10 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
 
 def _engine(config: Config) -> Engine:
     from turnout.loadbalancer.envoy import Envoy
-    from turnout.runtimes.process import ProcessRuntime
+    from turnout.runtimes.choosing import choose
 
-    clock = Clock(config.speed)
-    return Engine(config, clock, ProcessRuntime(config), Envoy(config))
+    runtime, words = choose(config)
+    return Engine(config, Clock(config.speed), runtime, Envoy(config), runtime_words=words)
 
 
 def _ask(asked: asyncio.Future[signal.Signals], number: signal.Signals) -> None:

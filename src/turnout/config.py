@@ -39,6 +39,9 @@ class Config:
     free_listener_ports: bool = False
     """Bind every listener of a load balancer to any free port, so that two engines share a machine."""
 
+    runtime: str = "auto"
+    """auto, process or docker: `turnout.runtimes.choosing`."""
+
     @property
     def endpoint(self) -> str:
         """Where AWS clients on this machine reach the gateway. The port is the real one: it is bound first."""
@@ -72,6 +75,11 @@ class Config:
     def tasks(self) -> Path:
         """One folder per container of a process task."""
         return self.home / "tasks"
+
+    @property
+    def containers(self) -> Path:
+        """Which engine's socket runs containers of this home, once one does."""
+        return self.home / "containers"
 
     @property
     def images(self) -> Path:

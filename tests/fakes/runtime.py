@@ -29,6 +29,7 @@ class FakeRuntime:
         self.digests: dict[str, str] = {}
         """Image → its reference by digest, where a test wants a certain one."""
         self.missing: set[str] = set()
+        self.honoured: tuple[str, ...] = ()
         self.cannot_start: dict[str, str] = {}
         """Image, as a workload names it → why its containers do not start."""
         self.stubborn: set[str] = set()
@@ -42,6 +43,9 @@ class FakeRuntime:
         """What removed containers said, until it has been read."""
         self._next_port = 61000
         self._acts: list[Callable[[str], None]] = []
+
+    def honours(self, image: str) -> Collection[str]:
+        return self.honoured
 
     async def resolve(self, image: str, region: str) -> str:
         if image in self.missing:

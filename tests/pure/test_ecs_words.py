@@ -8,6 +8,7 @@ import pytest
 
 from turnout.aws import Call
 from turnout.ecs.definition_rules import check_definition
+from turnout.ecs.launch import spec_for
 from turnout.ecs.output import batches, stream_for
 from turnout.ecs.pages import page
 from turnout.ecs.targets import is_failing, is_healthy, targets_for
@@ -75,24 +76,33 @@ def test_every_task_gets_host_ports_of_its_own_but_in_host_mode(mode: str, port:
 @pytest.mark.parametrize(
     "member",
     [
-        {"secrets": [{"name": "A", "valueFrom": "b"}]},
+        {"repositoryCredentials": {"credentialsParameter": "b"}},
         {"logConfiguration": {"logDriver": "splunk"}},
         {"mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}]},
     ],
 )
 def test_what_cannot_be_honoured_is_named(member: dict[str, Any]) -> None:
-    refusal = unhonoured(container(**member))
+    refusal = unhonoured(container(**member), ())
     assert refusal is not None
     assert next(iter(member)).removesuffix("Configuration")[:3] in refusal
 
 
-def test_overrides_win_over_the_definition_and_the_definition_over_what_ecs_adds() -> None:
-    defined = container(environment=[{"name": "A", "value": "1"}, {"name": "B", "value": "1"}], command=["serve"])
-    override = {"environment": [{"name": "B", "value": "2"}], "command": ["migrate"]}
-    workload = workload_for("t" * 32, defined, override, "app@sha256:1", "bridge", {"A": "0", "C": "0"})
-    assert workload.environment == {"A": "1", "B": "2", "C": "0"}
+def test_overrides_win_over_the_definition_and_only_what_is_honoured_is_handed_over() -> None:
+    defined = container(command=["serve"], memory=32, ulimits=[{"name": "core", "softLimit": 0, "hardLimit": 0}])
+    override = {"command": ["migrate"], "memory": 64}
+    registered = {**definition(defined, cpu="256"), "taskDefinitionArn": "arn"}
+    spec = spec_for(
+        "us-east-1",
+        "default",
+        registered,
+        "EC2",
+        overrides={"cpu": ".5 vCPU", "containerOverrides": [{"name": "app", **override}]},
+    )
+    workload = workload_for("t" * 32, spec, defined, "app@sha256:1", {}, ("ulimits", "mountPoints"))
     assert workload.command == ("migrate",)
     assert workload.name == f"{'t' * 32}-app"
+    assert (workload.task_cpu_units, workload.memory_mib) == (512, 64)
+    assert workload.options == {"ulimits": defined["ulimits"]}
 
 
 def test_a_target_is_the_instance_or_under_awsvpc_the_address() -> None:

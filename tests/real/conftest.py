@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.parts import found as found
+from tests.parts import part as part
 from turnout.cli.bootstrap import Made
 from turnout.cli.clients import Clients
 from turnout.cli.demo.scene import Scene
@@ -29,21 +30,6 @@ from turnout.cli.running import Running
 
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".cache"
-
-
-def part(name: str, path: Path | None) -> str:
-    """The path of a real part. Without it: skipped here, failed in CI."""
-    if path is None or not path.exists():
-        reason = f"{name} is not there: `make test` installs it"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return str(path)
-
-
-def found(name: str) -> Path | None:
-    path = shutil.which(name)
-    return Path(path) if path else None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rooms.serving import Serving, name_of
+from turnout.errors import Hindered
 
 
 @pytest.fixture
@@ -77,12 +78,44 @@ def test_a_container_that_cannot_be_started_is_told_in_ecs_words(shop: Serving) 
 
 def test_what_cannot_be_honoured_yet_fails_the_start_and_says_so(shop: Serving) -> None:
     shop.create(desiredCount=0)
-    arn = shop.register("job", secrets=[{"name": "KEY", "valueFrom": "arn:aws:ssm:::parameter/key"}])
+    arn = shop.register("job", repositoryCredentials={"credentialsParameter": "arn:aws:secretsmanager:::secret:key"})
     shop.client.run_task(cluster="shop", taskDefinition=arn)
     shop.tick()
     (task,) = shop.tasks("STOPPED", family="job")
-    assert task["stoppedReason"] == "container app asks for secrets, which turnout does not implement yet"
+    assert task["stoppedReason"] == "container app asks for repositoryCredentials, which turnout does not implement yet"
     assert shop.runtime.containers == {}
+
+
+def test_what_only_a_container_can_have_is_refused_by_a_runtime_of_processes(shop: Serving) -> None:
+    shop.create(desiredCount=0)
+    ulimits = [{"name": "nofile", "softLimit": 1, "hardLimit": 1}]
+    arn = shop.register("job", ulimits=ulimits)
+    shop.client.run_task(cluster="shop", taskDefinition=arn)
+    shop.tick()
+    (task,) = shop.tasks("STOPPED", family="job")
+    assert task["stoppedReason"].startswith("container app asks for ulimits, which a process of this machine cannot")
+    shop.runtime.honoured = ("ulimits",)
+    shop.client.run_task(cluster="shop", taskDefinition=arn)
+    shop.tick()
+    (container,) = shop.runtime.containers.values()
+    assert container.workload.options == {"ulimits": ulimits}
+
+
+def test_a_container_engine_that_does_not_answer_is_waited_for(shop: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is nobody's fault, and the tasks may well be serving: nothing is stopped, nothing has failed."""
+    shop.serve()
+    before = shop.tasks()
+    find = shop.runtime.find
+
+    async def away(name: str) -> None:
+        raise Hindered("the container engine does not answer")
+
+    monkeypatch.setattr(shop.runtime, "find", away)
+    shop.tick(400)
+    assert [task["taskArn"] for task in shop.tasks()] == [task["taskArn"] for task in before]
+    monkeypatch.setattr(shop.runtime, "find", find)
+    shop.tick(10)
+    assert [task["lastStatus"] for task in shop.tasks()] == ["RUNNING", "RUNNING"]
 
 
 def test_a_task_that_fails_its_health_checks_is_replaced_after_the_grace_period(shop: Serving) -> None:

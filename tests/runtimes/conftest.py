@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtimes.dockerrig import DockerRig
 from tests.runtimes.rigs import FakeRig, ProcessRig, Rig
 
 LONGEST_S = 30.0
@@ -44,8 +45,10 @@ def _no_shims(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{sys.base_prefix}/bin:{os.environ['PATH']}")
 
 
-@pytest.fixture(params=["fake", "sandboxed", "plain"])
+@pytest.fixture(params=["fake", "sandboxed", "plain", pytest.param("docker", marks=pytest.mark.real)])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     if request.param == "fake":
         return FakeRig()
+    if request.param == "docker":
+        return DockerRig(tmp_path / "home", request.getfixturevalue("container_engine"))
     return ProcessRig(tmp_path / "home", is_sandboxed=request.param == "sandboxed")

@@ -26,9 +26,13 @@ class Rig(Protocol):
 
     async def open(self) -> None: ...
     async def start(self, name: str, **members: Any) -> State:
-        """A container of IMAGE that is up."""
+        """A container of IMAGE that is up. Under an init process, or it would ignore every signal that it does not
+        handle, as the first process of a container does.
+        """
 
-    async def say(self, name: str, text: str) -> None: ...
+    async def say(self, name: str, text: str) -> None:
+        """It writes this, and the whole lines of it have reached the runtime."""
+
     async def end(self, name: str, code: int) -> None: ...
     async def exit_of(self, name: str) -> None:
         """Until the runtime has told that it ended."""

@@ -34,6 +34,7 @@ class Running:
     version: str
     speed: float
     started_at: float
+    runtime: str = ""
 
 
 def find_running(home: Path) -> Running | None:

@@ -31,7 +31,7 @@ def look(clients: Clients) -> View:
         _pipeline(clients, summary["name"], described, groups)
         for summary in pages(clients("codepipeline"), "list_pipelines", "pipelines")
     )
-    return View(described, pipelines, tuple(_troubles(health or {})))
+    return View(described, pipelines, tuple(_troubles(health or {})), (health or {}).get("runtime"))
 
 
 def _troubles(health: Mapping[str, Any]) -> Iterator[str]:

@@ -131,6 +131,8 @@ def page(view: View) -> RenderableType:
             told.append(f"[bold]{escape(pipeline.name)}[/]  a pipeline that releases none of these services")
             told.append(_pipeline(pipeline, None))
     told += [f"  [yellow]{escape(trouble)}[/]" for trouble in view.troubles]
+    if view.runtime:
+        told.append(f"\n[dim]runtime  {escape(view.runtime)}[/]")
     return Group(*told)
 
 

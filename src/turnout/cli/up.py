@@ -36,6 +36,12 @@ READY_WITHIN_S = 60.0
 GONE_WITHIN_S = 60.0
 
 
+class Choice(StrEnum):
+    auto = "auto"
+    process = "process"
+    docker = "docker"
+
+
 def up(
     home: Home,
     port: Annotated[
@@ -51,6 +57,12 @@ def up(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further name under which the endpoint may be called; repeatable.")
     ] = None,
+    runtime: Annotated[
+        Choice,
+        typer.Option(
+            help="What runs containers: an engine (Docker, Podman) where one answers, else processes, for auto."
+        ),
+    ] = Choice.auto,
     free_ports: Annotated[
         bool, typer.Option("--free-ports", help="Let every listener answer at any free port instead of its own.")
     ] = False,
@@ -70,6 +82,7 @@ def up(
         allowed_hosts=tuple(name.lower() for name in allow_host or ()),
         keys=keys_from(),
         free_listener_ports=free_ports,
+        runtime=runtime.value,
     )
     if detach:
         print(welcome(start_detached(config)))
@@ -100,6 +113,7 @@ def start_detached(config: Config) -> Running:
     log = config.home / "engine.log"
     command = [sys.executable, "-m", "turnout", "up", "--home", str(config.home), "--port", str(config.port)]
     command += ["--host", config.host, "--speed", str(config.speed), "--region", config.region]
+    command += ["--runtime", config.runtime]
     command += ["--free-ports"] if config.free_listener_ports else []
     command += [word for name in config.allowed_hosts for word in ("--allow-host", name)]
     said_before = log.stat().st_size if log.exists() else 0
@@ -137,6 +151,7 @@ def welcome(engine: Running | Addresses) -> str:
         f"turnout {engine.version} is ready, pid {engine.pid}\n"
         f"  endpoint  {engine.endpoint}\n"
         f"  region    {engine.region}\n"
+        f"  runtime   {engine.runtime}\n"
         f"  home      {engine.home}{speed}\n"
         f'Next: eval "$(turnout env)" for the AWS tools, `turnout bootstrap FOLDER` for an application.'
     )
@@ -170,6 +185,10 @@ def down(
 def _remove(home: Path) -> None:
     from turnout.runtimes.trees import remove_tree
 
+    if (socket := Config(home=home).containers).exists():
+        from turnout.runtimes.docker.leftovers import remove_all
+
+        remove_all(home, Path(socket.read_text().strip()))
     remove_tree(home)
     if home.exists():
         raise SetupError(f"{home} could not be removed whole: what is left belongs to somebody else.")

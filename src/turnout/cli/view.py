@@ -109,6 +109,8 @@ class View:
     pipelines: tuple[Pipeline, ...]
     troubles: tuple[str, ...] = ()
     """What this machine lacks, and what has lately ended by itself: sentences."""
+    runtime: str | None = None
+    """What runs the containers on this machine, and why; None on AWS."""
 
     def of(self, name: str) -> View:
         """Only the services and pipelines of this name, and what belongs to them: a service's pipelines, and a
@@ -149,6 +151,7 @@ class View:
             "troubles": list(self.troubles),
             "isAtRest": self.is_at_rest,
             "isLive": self.is_live,
+            "runtime": self.runtime,
         }
         return {"services": [_wire(service) for service in self.services], **rest}
 

@@ -11,6 +11,7 @@ from typing import Any
 from turnout.ecs import states
 from turnout.ecs.checks import UNKNOWN
 from turnout.ecs.dependencies import dependents, readiness
+from turnout.ecs.environments import Environments
 from turnout.ecs.output import Output, stream_for
 from turnout.ecs.room import Room
 from turnout.ecs.task_rows import Task
@@ -32,17 +33,18 @@ class Containers:
     def __init__(self, room: Room, output: Output) -> None:
         self._room = room
         self._output = output
+        self._environments = Environments(room.aws)
 
     async def ensure_started(self, run: Run) -> tuple[float, str] | None:
         """Every container, as soon as what it depends on allows. Raises StepFailed.
 
         Returns how long to wait and why; None once all have been started.
         """
-        for container in run.spec["containers"]:
-            if refusal := unhonoured(container):
-                raise StepFailed(states.FAILED_TO_START, refusal)
         containers = {container["name"]: container for container in run.spec["containers"]}
         images = await self._pinned(run)
+        for name, container in containers.items():
+            if refusal := unhonoured(container, self._room.runtime.honours(images[name])):
+                raise StepFailed(states.FAILED_TO_START, refusal)
         while True:
             known = (await self.look(run)).containers
             now = self._room.clock.now()
@@ -59,7 +61,7 @@ class Containers:
 
     async def _start(self, run: Run, container: Mapping[str, Any], image: str) -> None:
         name = container["name"]
-        workload = _workload(run, container, image)
+        workload = await self._workload(run, container, image)
         await self._output.ensure_stream(workload.name, stream_for(run.spec, container, run.name))
         state = await self._room.runtime.ensure_started(workload)
         _, at, digest = image.rpartition("@")
@@ -75,7 +77,11 @@ class Containers:
     async def workload(self, run: Run, name: str) -> Workload:
         """A container that has been started, as the runtime knows it."""
         container = next(container for container in run.spec["containers"] if container["name"] == name)
-        return _workload(run, container, (await self._pinned(run))[name])
+        return await self._workload(run, container, (await self._pinned(run))[name])
+
+    async def _workload(self, run: Run, container: Mapping[str, Any], image: str) -> Workload:
+        environment = await self._environments.of(run, container)
+        return workload_for(run.name, run.spec, container, image, environment, self._room.runtime.honours(image))
 
     async def _pinned(self, run: Run) -> dict[str, str]:
         """Every container's image by digest: what its task set was created with, and else what it is now."""
@@ -157,6 +163,7 @@ class Containers:
             await self._output.read(workload)
             await self._room.runtime.remove(workload)
             await self._output.finish(workload)
+            self._environments.forget(run, container["name"])
 
     def _learn(self, tx: Transaction, run: Run, container: str, state: State, **more: Any) -> None:
         facts: dict[str, Any] = {
@@ -182,16 +189,3 @@ def begin_checking(room: Room, tx: Transaction, region: str, task_id: str, spec:
     """The run that checks a container for as long as it runs, under the name of its workload."""
     name = workload_name(task_id, spec["container"])
     room.runs.insert(tx, CHECK, region, name, spec, [StepSpec("Check", 0)], lane=task_id)
-
-
-def _workload(run: Run, container: Mapping[str, Any], image: str) -> Workload:
-    spec, name = run.spec, container["name"]
-    overrides = spec["overrides"].get("containerOverrides", ())
-    override: Mapping[str, Any] = next((one for one in overrides if one.get("name") == name), {})
-    return workload_for(run.name, container, override, image, spec["networkMode"], _environment(spec))
-
-
-def _environment(spec: Mapping[str, Any]) -> dict[str, str]:
-    """What ECS itself tells a container."""
-    execution = "AWS_ECS_FARGATE" if spec["launchType"] == "FARGATE" else "AWS_ECS_EC2"
-    return {"AWS_EXECUTION_ENV": execution, "AWS_REGION": spec["region"], "AWS_DEFAULT_REGION": spec["region"]}

@@ -23,7 +23,7 @@ def spec_for(region: str, cluster: str, definition: Mapping[str, Any], launch_ty
         "family": definition["family"],
         "taskDefinitionArn": definition["taskDefinitionArn"],
         "containers": definition["containerDefinitions"],
-        "volumes": [volume["name"] for volume in definition.get("volumes", ())],
+        "volumes": definition.get("volumes", []),
         "networkMode": definition.get("networkMode") or "bridge",
         "cpu": definition.get("cpu"),
         "memory": definition.get("memory"),

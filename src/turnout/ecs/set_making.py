@@ -9,7 +9,7 @@ from turnout.ecs.definitions import TaskDefinitions
 from turnout.ecs.scheduler import ensure_scheduler
 from turnout.ecs.service_rows import Service, TaskSet
 from turnout.ecs.service_rules import check_target_type
-from turnout.errors import AwsError, StepFailed
+from turnout.errors import AwsError, Hindered, StepFailed
 from turnout.names import arn, new_digits
 from turnout.store import Transaction
 
@@ -34,7 +34,7 @@ class SetMaking(TaskDefinitions):
         for container in definition["containerDefinitions"]:
             try:
                 pins[container["name"]] = await self.runtime.resolve(container["image"], region)
-            except StepFailed:
+            except (StepFailed, Hindered):
                 # AWS accepts the task set, and its tasks tell why they do not start.
                 continue
         return pins

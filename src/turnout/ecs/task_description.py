@@ -104,7 +104,7 @@ def _container(task: Task, spec: Mapping[str, Any], definition: Mapping[str, Any
         "exitCode": known.get("exitCode"),
         "reason": known.get("reason") or _failed_check(known),
         "networkBindings": [
-            {"bindIP": known.get("host", "127.0.0.1"), "containerPort": inside, "hostPort": outside, "protocol": words}
+            {"bindIP": known["host"], "containerPort": inside, "hostPort": outside, "protocol": words}
             for inside, outside, words in known.get("ports", ())
         ],
         "networkInterfaces": _interfaces(task, spec, known),
@@ -129,18 +129,19 @@ def _failed_check(known: Mapping[str, Any]) -> str | None:
 
 
 def _attachments(task: Task, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Under awsvpc, the network interface: on this machine it is loopback, with ports of the task's own."""
+    """Under awsvpc, the network interface. A process has none: its address is loopback, with ports of its own."""
     if spec["networkMode"] != "awsvpc":
         return []
     status = "DELETED" if task.is_stopped else "ATTACHED"
-    details = [{"name": "privateIPv4Address", "value": "127.0.0.1"}]
+    hosts = [known["host"] for known in task.containers.values() if "host" in known]
+    details = [{"name": "privateIPv4Address", "value": hosts[0]}] if hosts else []
     return [{"id": _uuid_for(task.id, "eni"), "type": "ElasticNetworkInterface", "status": status, "details": details}]
 
 
 def _interfaces(task: Task, spec: Mapping[str, Any], known: Mapping[str, Any]) -> list[dict[str, str]]:
-    if spec["networkMode"] != "awsvpc":
+    if spec["networkMode"] != "awsvpc" or "host" not in known:
         return []
-    return [{"attachmentId": _uuid_for(task.id, "eni"), "privateIpv4Address": known.get("host", "127.0.0.1")}]
+    return [{"attachmentId": _uuid_for(task.id, "eni"), "privateIpv4Address": known["host"]}]
 
 
 def _total(spec: Mapping[str, Any], member: str) -> Any:

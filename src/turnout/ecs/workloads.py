@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from turnout.ecs.definition_rules import cpu_units, memory_mib
 from turnout.runtimes import Port, Workload
 
 DEFAULT_STOP_TIMEOUT_S = 30.0
 
-NOT_YET = (
-    "secrets",
-    "environmentFiles",
+NOT_YET = ("firelensConfiguration", "repositoryCredentials", "resourceRequirements", "credentialSpecs")
+"""Members of a container definition that would change what happens. A task that needs one fails to start."""
+
+OF_CONTAINERS = (
     "mountPoints",
     "volumesFrom",
     "links",
-    "firelensConfiguration",
-    "repositoryCredentials",
-    "resourceRequirements",
-    "credentialSpecs",
     "extraHosts",
     "dnsServers",
     "dnsSearchDomains",
@@ -30,7 +28,7 @@ NOT_YET = (
     "privileged",
     "linuxParameters",
 )
-"""Members of a container definition that would change what happens. A task that needs one fails to start."""
+"""Members that a runtime has to `honour`: a process of this machine cannot."""
 
 LOG_DRIVERS = ("awslogs",)
 
@@ -44,13 +42,22 @@ def task_id_of(workload: str) -> str:
     return workload[:32]
 
 
-def unhonoured(container: Mapping[str, Any]) -> str | None:
-    """Why a container cannot be started as its definition asks, for people; None if it can."""
+def unhonoured(container: Mapping[str, Any], honoured: Collection[str]) -> str | None:
+    """Why a container cannot be started as its definition asks, for people; None if it can.
+
+    `honoured`: the members that its runtime can do something with.
+    """
     name = container["name"]
     for member in NOT_YET:
-        value = container.get(member)
-        if value and value != {"initProcessEnabled": True}:
+        if container.get(member):
             return f"container {name} asks for {member}, which turnout does not implement yet"
+    for member in OF_CONTAINERS:
+        value = container.get(member)
+        if value and member not in honoured and value != {"initProcessEnabled": True}:
+            return (
+                f"container {name} asks for {member}, which a process of this machine cannot have: it takes an image"
+                " with a userland of its own, and Docker or Podman (turnout up --runtime docker)"
+            )
     if container.get("restartPolicy", {}).get("enabled"):
         return f"container {name} asks for a restartPolicy, which turnout does not implement yet"
     for mapping in container.get("portMappings", ()):
@@ -69,7 +76,7 @@ def stop_timeout_s(container: Mapping[str, Any]) -> float:
 
 
 def ports_for(container: Mapping[str, Any], mode: str) -> tuple[Port, ...]:
-    """The ports to open. Under awsvpc a task has an address of its own on AWS: here it gets ports of its own."""
+    """The ports to open. Under awsvpc the runtime says which: a process has no address of its own."""
     return tuple(
         Port(
             container_port=mapping["containerPort"],
@@ -84,26 +91,37 @@ def ports_for(container: Mapping[str, Any], mode: str) -> tuple[Port, ...]:
 
 def workload_for(
     task_id: str,
+    spec: Mapping[str, Any],
     container: Mapping[str, Any],
-    override: Mapping[str, Any],
     image: str,
-    mode: str,
     environment: Mapping[str, str],
+    honoured: Collection[str] = (),
 ) -> Workload:
-    """One container of a task. `environment` is what ECS itself adds; what the definition says goes before it."""
-    own = {pair["name"]: pair["value"] for pair in container.get("environment", ())}
-    overridden = {pair["name"]: pair["value"] for pair in override.get("environment", ())}
-    memory = override.get("memory") or container.get("memory")
-    cpu = override.get("cpu") or container.get("cpu")
+    """One container of a task, whose spec is `launch.spec_for`'s. `environment` is whole."""
+    override = override_of(spec, container["name"])
+    whole = {**spec, **{name: spec["overrides"][name] for name in ("cpu", "memory") if spec["overrides"].get(name)}}
     return Workload(
         name=workload_name(task_id, container["name"]),
         image=image,
         command=tuple(override.get("command") or container.get("command", ())),
         entry_point=tuple(container.get("entryPoint", ())),
-        environment={**environment, **own, **overridden},
+        environment=environment,
         working_directory=container.get("workingDirectory"),
         user=container.get("user"),
-        ports=ports_for(container, mode),
-        memory_mib=memory or None,
-        cpu_units=cpu or None,
+        ports=ports_for(container, spec["networkMode"]),
+        memory_mib=override.get("memory") or container.get("memory") or None,
+        cpu_units=override.get("cpu") or container.get("cpu") or None,
+        task=task_id,
+        network=spec["networkMode"],
+        task_memory_mib=memory_mib(whole["memory"]) if whole.get("memory") else None,
+        task_cpu_units=cpu_units(whole["cpu"]) if whole.get("cpu") else None,
+        volumes={volume["name"]: volume for volume in spec["volumes"]},
+        options={member: container[member] for member in honoured if container.get(member) is not None},
     )
+
+
+def override_of(spec: Mapping[str, Any], container: str) -> Mapping[str, Any]:
+    """What RunTask said of a container."""
+    overrides = spec["overrides"].get("containerOverrides", ())
+    found: Mapping[str, Any] = next((one for one in overrides if one.get("name") == container), {})
+    return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,16 @@ class Workload:
     ports: tuple[Port, ...] = ()
     memory_mib: int | None = None
     cpu_units: int | None = None
-    stop_signal: str = "SIGTERM"
+    task: str = ""
+    """The task whose network and volumes it shares."""
+    network: str = "bridge"
+    """bridge, host, awsvpc (the task has an address of its own) or none."""
+    task_memory_mib: int | None = None
+    task_cpu_units: int | None = None
+    volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The volumes of the task definition by name, as AWS has them."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further members of the container definition, as AWS has them: only such as the runtime `honours`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class State:
     ports: tuple[Port, ...]
     """With the host ports that were allocated."""
     host: str
-    """The address at which the host ports answer: 127.0.0.1."""
+    """The address at which the host ports answer: 127.0.0.1, or the task's own under awsvpc."""
     started_at: float
     exit_code: int | None = None
     reason: str | None = None
@@ -72,9 +81,14 @@ class Usage:
 
 
 class Runtime(Protocol):
-    """Docker, or plain processes. Errors are StepFailed with ECS's own words (CannotPullContainerError: …)."""
+    """Docker, or plain processes. Errors are StepFailed with ECS's own words (CannotPullContainerError: …), and
+    Hindered while whatever runs the containers does not answer.
+    """
 
     name: str
+
+    def honours(self, image: str) -> Collection[str]:
+        """The members of `Workload.options` that mean something to containers of this image (by digest)."""
 
     async def resolve(self, image: str, region: str) -> str:
         """The image by digest: what a tag points to now. Raises StepFailed("CannotPullContainerError", …)."""
@@ -86,7 +100,9 @@ class Runtime(Protocol):
         """What has become of a workload; None if there is none of that name."""
 
     async def kill(self, name: str, signal: str) -> None:
-        """Send a signal ("SIGTERM", "SIGKILL") to the workload; nothing if it has ended."""
+        """Ask it to end ("SIGTERM": with the signal that its image names for that, if it does), or make it
+        ("SIGKILL"); nothing if it has ended.
+        """
 
     async def exec(self, workload: Workload, command: Sequence[str], timeout_s: float) -> Ran:
         """Run a command inside a running workload, and wait for its end: with its files, network and environment.

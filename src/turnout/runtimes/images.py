@@ -112,6 +112,10 @@ class Images:
             raise _not_found(reference)
         return reference
 
+    def has(self, reference: Reference) -> bool:
+        """Whether an image by its digest is here."""
+        return reference.digest is not None and self._layout.blob(reference.digest).exists()
+
     def get(self, reference: Reference) -> Image:
         """An image by its digest. Raises StepFailed when a part of it is missing."""
         try:

@@ -90,6 +90,17 @@ class ProcessRuntime:
                     self._sandbox_words = "none: switched off"
                 self._userland = userland
 
+    def honours(self, image: str) -> Collection[str]:
+        return ()
+
+    def has_image(self, image: str) -> bool:
+        """Whether an image, by digest, is one that `turnout pack` made in this home."""
+        return self.images.has(parse_reference(image, DEFAULT_REGION))
+
+    def knows(self, name: str) -> bool:
+        """Whether a workload is or was run here, and has not been forgotten."""
+        return name in self._held or self._folder_of(name).exists()
+
     async def resolve(self, image: str, region: str) -> str:
         return str(self.images.resolve(image, region))
 

@@ -46,6 +46,11 @@ class Reference:
         return f"{self.name}@{self.digest}" if self.digest else self.tagged
 
 
+def is_of_ecr(image: str) -> bool:
+    """Whether an image, however it is named, lies in a registry of ECR."""
+    return _ECR_HOST.match(image) is not None
+
+
 def registry_of(region: str, account: str = ACCOUNT) -> str:
     """The host of the ECR registry of a region."""
     return f"{account}.dkr.ecr.{region}.amazonaws.com"
