@@ -70,6 +70,9 @@ class QuietTraffic:
     async def since(self, marks: Sequence[Mark]) -> list[tuple[dict[str, Flow], Mark]]:
         return [({}, {}) for _ in marks]
 
+    def interruptions_since(self, at: float) -> list[dict[str, Any]]:
+        return []
+
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} of the traffic")
 

@@ -100,6 +100,11 @@ class DeploymentReceipts:
             "drained": drained_of(*_left(run, back)),
             "alarms": _alarms(run),
             "hooks": [],
+            "interruptions": [
+                one
+                for one in self._traffic.interruptions_since(run.created_at)
+                if last.ended_at is None or (one["endedAt"] or one["servesAgainAt"]) <= last.ended_at
+            ],
             "longConnections": counts(_left(run, back)[1]),
             "ignoresTargetHealth": False,
             "rollback": back
