@@ -22,6 +22,7 @@ REGION = "us-east-1"
 EVERY = int(os.environ.get("TURNOUT_CRASH_EVERY", "1" if os.environ.get("CI") else "3"))
 
 STORIES = {
+    "autoscaling.target": "tests.crash.test_autoscaling",
     "cloudwatch.action": "tests.crash.test_small_plans",
     "cloudwatch.evaluation": "tests.crash.test_small_plans",
     "codebuild": "tests.crash.test_codebuild",
