@@ -39,8 +39,8 @@ null.
     alarms              [{name, at, reason}]: the alarms that stopped the deployment, and since when they are active
     ignoresTargetHealth whether the group's tag turnout:target-health made the health of targets count for nothing
     hooks               [{event, name, kind, executionId, status, errorCode, message, output, startedAt, endedAt}], in
-                        their order; output is the end of what a hook wrote, at most 4 KB; empty for ECS, whose hooks
-                        are steps
+                        their order; output is the end of what a hook wrote, at most 4 KB. Of ECS: event is the
+                        lifecycle stage, kind "lambda" | "pause", status that of DescribeServiceDeployments
     longConnections     null | {policy, moved, left, told, cut}: client connections of the listener once traffic moved,
                         without and with a request in flight on the colour that was left; those that were told to
                         make way for others; and what was in flight when the tasks were told to end

@@ -89,7 +89,7 @@ class FakeProxy:
         return self.errors.get(port)
 
     async def in_force(self, ports: Collection[int]) -> tuple[bool, str]:
-        return True, "fake"
+        return not any(port in self.errors for port in ports), "fake"
 
     async def counters(self, groups: Collection[str], *, latency: bool = False) -> Counters:
         counted = {group: self.counted.get(group, GroupCounters()) for group in groups}

@@ -84,6 +84,14 @@ def test_a_page_says_what_the_document_says() -> None:
         assert said in text
 
 
+def test_hooks_are_told_with_the_end_of_what_they_wrote_as_text() -> None:
+    hook = {"event": "AfterInstall", "name": HOSTILE, "kind": "script", "status": "Failed", "executionId": "1"}
+    hook |= {"errorCode": "ScriptFailed", "message": "it ended with 7", "output": HOSTILE, "startedAt": 1, "endedAt": 2}
+    page = read(receipt(hooks=[hook]))
+    assert f"Hook at AfterInstall: {HOSTILE} (script), Failed: it ended with 7" in page.text
+    assert page.text.count(HOSTILE) >= 2
+
+
 @pytest.mark.parametrize(
     "place",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -21,14 +22,19 @@ class Functions:
         self.answers: list[Any] = [{"hookStatus": "SUCCEEDED"}]
         self.at: dict[str, Any] = {}
         self.asked: list[dict[str, Any]] = []
+        self.wrote = ""
 
     def invoke(self, call: Call) -> Answer:
         self.asked.append({**json.loads(call["Payload"]), "name": call["FunctionName"]})
         stage = self.asked[-1]["lifecycleStage"]
         if stage in self.at:
-            return {"StatusCode": 200, "Payload": json.dumps(self.at[stage]).encode()}
+            return self._said(call, self.at[stage])
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return {"StatusCode": 200, "Payload": json.dumps(answer).encode()}
+        return self._said(call, answer)
+
+    def _said(self, call: Call, answer: Any) -> Answer:
+        log = {"LogResult": base64.b64encode(self.wrote.encode()).decode()} if call.get("LogType") == "Tail" else {}
+        return {"StatusCode": 200, "Payload": json.dumps(answer).encode(), **log}
 
 
 class Shop:

@@ -116,6 +116,29 @@ def test_a_hook_is_asked_again_until_it_has_succeeded(shop: Shop) -> None:
     )
 
 
+def test_a_port_that_never_opens_ends_a_deployment_with_its_reason_and_keeps_blue(shop: Shop) -> None:
+    """Whether anybody is led to green cannot be known: blue is not stopped, and nobody waits for ever."""
+    reason = "port 18080 is taken by another process"
+    shop.create()
+    shop.world.proxy.errors[80] = reason
+    arn = shop.deploy()
+    shop.world.tick(400)
+    deployment_id = arn.rsplit("/", 1)[1]
+    receipt = shop.world.engine.receipts.find("us-east-1", deployment_id)
+    assert receipt is not None
+    waits = next(step["waits"] for step in receipt["steps"] if step["name"] == "CLEAN_UP proof")
+    assert reason in waits[-1]["why"]
+    shop.world.tick(2000)
+    told = shop.told(arn)
+    assert told["status"] == "STOPPED"
+    assert f"has not taken on the new weights: {reason}" in told["statusReason"]
+    receipt = shop.world.engine.receipts.find("us-east-1", deployment_id)
+    assert receipt is not None
+    assert (receipt["isFinal"], reason in receipt["error"]["message"]) == (True, True)
+    running = [one for one in shop.world.runtime.containers.values() if one.state.is_running]
+    assert len(running) == 4, "what may be serving is left"
+
+
 @pytest.mark.parametrize("stage", ["PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"])
 @pytest.mark.parametrize("answer", [{"hookStatus": "FAILED"}, {"status": "fine"}])
 def test_a_hook_that_does_not_succeed_rolls_back(shop: Shop, stage: str, answer: Any) -> None:

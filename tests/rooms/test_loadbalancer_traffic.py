@@ -84,6 +84,14 @@ def test_a_group_with_weight_or_with_a_request_in_flight_is_not_drained(stack: S
     assert (drained.is_proven, drained.reason, drained.in_flight) == (False, "1 request in flight", 1)
 
 
+def test_a_group_whose_listener_does_not_answer_is_not_drained_and_says_why(stack: Stack) -> None:
+    stack.weigh(blue=0, green=100)
+    stack.world.proxy.errors[80] = "port 18080 is taken by another process"
+    drained = stack.world.run(stack.world.engine.loadbalancer.traffic.prove_drained("us-east-1", stack.blue))
+    assert (drained.is_proven, drained.is_in_force, drained.is_quiet) == (False, False, False)
+    assert drained.reason == "port 18080 is taken by another process"
+
+
 def test_what_an_end_of_the_proxy_cost_is_kept_and_told(stack: Stack) -> None:
     stack.world.proxy.interrupt(Interruption(0.25, "Envoy, pid 7, was ended by SIGKILL", 12, 3, 1.5, True))
     stack.world.reboot()

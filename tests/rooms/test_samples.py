@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import World
 from tests.rooms.deploying import APPSPEC, Deploying
-from tests.rooms.shifting import Shop
+from tests.rooms.shifting import HOOK, ROLE, Shop
 from turnout.loadbalancer.proxy import GroupCounters, group_name
 from turnout.samples import EVERY_S, MOST
 
@@ -195,6 +195,35 @@ def test_a_deployment_that_ecs_shifts_leaves_a_receipt_of_the_same_shape(world: 
     assert receipt["traffic"]["green"]["isWhole"]
     shift = next(step for step in receipt["steps"] if step["name"] == "PRODUCTION_TRAFFIC_SHIFT 5 % bake")
     assert shift["waits"][0]["why"].startswith("5 % of the traffic goes to the new revision")
+
+
+def test_the_hooks_of_a_deployment_of_ecs_are_in_its_receipt_with_what_they_wrote(world: World) -> None:
+    """A function that is asked twice, a pause that a person ends, and a function that refuses."""
+    shop = Shop(world)
+    late, pause = {"lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}, {"lifecycleStages": ["POST_SCALE_UP"]}
+    last = {"lifecycleStages": ["POST_PRODUCTION_TRAFFIC_SHIFT"]}
+    function = {"hookTargetArn": HOOK, "roleArn": ROLE}
+    shop.create(lifecycleHooks=[function | late, {"targetType": "PAUSE"} | pause, function | last])
+    wrote = "checking\n1 page is wrong"
+    shop.functions.wrote = f"{wrote}\n"
+    shop.functions.answers = [{"hookStatus": "IN_PROGRESS"}, {"hookStatus": "SUCCEEDED"}, {"hookStatus": "FAILED"}]
+    arn = shop.deploy()
+    deployment_id = arn.rsplit("/", 1)[1]
+    world.tick(10)
+    (paused,) = world.engine.receipts.find(REGION, deployment_id)["hooks"]
+    assert (paused["event"], paused["kind"], paused["status"]) == ("POST_SCALE_UP", "pause", "AWAITING_ACTION")
+    shop.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=paused["executionId"])
+    world.tick(900)
+    receipt = world.engine.receipts.find(REGION, deployment_id)
+    assert (receipt["isFinal"], receipt["status"]) == (True, "ROLLBACK_SUCCESSFUL")
+    assert [(h["event"], h["name"], h["kind"], h["status"], h["errorCode"], h["output"]) for h in receipt["hooks"]] == [
+        ("POST_SCALE_UP", "PAUSE", "pause", "SUCCEEDED", None, ""),
+        ("POST_TEST_TRAFFIC_SHIFT", "check", "lambda", "SUCCEEDED", None, wrote),
+        ("POST_PRODUCTION_TRAFFIC_SHIFT", "check", "lambda", "FAILED", "HOOK_EXECUTION_FAILURE", wrote),
+    ]
+    assert "returned FAILED" in receipt["hooks"][2]["message"]
+    assert receipt["hooks"][0]["message"] == "CONTINUE was asked for"
+    assert all(hook["startedAt"] <= hook["endedAt"] for hook in receipt["hooks"])
 
 
 def test_the_rollback_of_ecs_is_a_part_of_its_deployments_receipt(world: World) -> None:

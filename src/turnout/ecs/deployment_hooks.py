@@ -7,7 +7,9 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-lifecycle
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from turnout.ecs.deployment_steps import DEFAULT_HOOK_MINUTES
@@ -18,6 +20,8 @@ from turnout.runner import Done, Wait
 from turnout.runs import Run, Status, Step
 
 FAILED = "HOOK_EXECUTION_FAILURE"
+OUTPUTS = "hook_outputs"
+"""The fact of a run: hookId → output."""
 CALL_BACK_S = 30.0
 """How long until a function that answered IN_PROGRESS is asked again, unless it says."""
 
@@ -60,10 +64,12 @@ class DeploymentHooks:
                 cause=f"step:{step.id}",
                 FunctionName=name,
                 InvocationType="RequestResponse",
+                LogType="Tail",
                 Payload=json.dumps(self._payload(run, step)).encode(),
             )
         except AwsError as error:
             raise StepFailed(FAILED, f"The lifecycle hook {name} could not be invoked: {error.message}") from error
+        self._keep_output(run, step, answer)
         payload = answer.get("Payload") or b""
         text = payload.read() if hasattr(payload, "read") else payload
         said = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
@@ -84,6 +90,14 @@ class DeploymentHooks:
             raise StepFailed(FAILED, f"The lifecycle hook {name} of {step.spec['stage']} returned {status}.")
         delay = document.get("callBackDelay", CALL_BACK_S)
         return float(delay) if isinstance(delay, int | float) and delay > 0 else CALL_BACK_S
+
+    def _keep_output(self, run: Run, step: Step, answer: Mapping[str, Any]) -> None:
+        """The end of what a function wrote when it was last asked (4 KB, as Lambda gives it): for the receipt."""
+        output = base64.b64decode(answer.get("LogResult") or "").decode("utf-8", "replace").strip("\n")
+        if output:
+            with self._room.store.transaction() as tx:
+                kept = self._room.runs.get(run.id).facts.get(OUTPUTS, {})
+                self._room.runs.remember(tx, run.id, **{OUTPUTS: {**kept, step.spec["hookId"]: output}})
 
     def _payload(self, run: Run, step: Step) -> dict[str, Any]:
         """What a function is told: where the deployment stands, and the details that the service configures."""
@@ -139,4 +153,23 @@ def describe_hook(room: Room, step: Step) -> dict[str, Any]:
         "status": "TIMED_OUT" if has_timed_out else status,
         "expiresAt": expires_at(room, step),
         "timeoutAction": timeout_of(step)[1],
+    }
+
+
+def tell_hook(room: Room, run: Run, step: Step) -> dict[str, Any]:
+    """A hook that was begun, as a receipt tells it (turnout/receipt.py)."""
+    described = describe_hook(room, step)
+    is_pause = kind_of(step) == "PAUSE"
+    answered = f"{step.answer['action']} was asked for" if step.answer else None
+    return {
+        "event": step.spec["stage"],
+        "name": "PAUSE" if is_pause else described["targetArn"].rpartition(":function:")[2],
+        "kind": "pause" if is_pause else "lambda",
+        "executionId": described["hookId"],
+        "status": described["status"],
+        "errorCode": step.code,
+        "message": step.message or answered,
+        "output": run.facts.get(OUTPUTS, {}).get(described["hookId"], ""),
+        "startedAt": step.started_at,
+        "endedAt": step.ended_at,
     }

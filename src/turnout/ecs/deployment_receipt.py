@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from turnout.ecs.deployment_describing import status_of
+from turnout.ecs.deployment_hooks import tell_hook
 from turnout.ecs.deployment_starting import rollback_of
-from turnout.ecs.deployment_steps import BAKE, KIND
+from turnout.ecs.deployment_steps import BAKE, HOOK, KIND
 from turnout.ecs.deployment_traffic import listener_of
 from turnout.ecs.revisions import Revisions, revision_arn
 from turnout.ecs.room import Room
@@ -99,7 +100,7 @@ class DeploymentReceipts:
             "switch": self._switch(run, last),
             "drained": drained_of(*_left(run, back)),
             "alarms": _alarms(run),
-            "hooks": [],
+            "hooks": self._hooks(run),
             "interruptions": [
                 one
                 for one in self._traffic.interruptions_since(run.created_at)
@@ -146,6 +147,11 @@ class DeploymentReceipts:
                 events = [dict(event) for event in self._room.runs.events(one.id)]
                 told += steps_of(steps, events, {step.name for step in steps if _is_stage(step)}, STATUSES)
         return told
+
+    def _hooks(self, run: Run) -> list[Document]:
+        """Those that were begun. A rollback has none."""
+        steps = self._room.runs.steps(run.id)
+        return [tell_hook(self._room, run, s) for s in steps if s.spec["act"] == HOOK and s.started_at is not None]
 
     def _weights(self, run: Run, last: Run) -> list[Document]:
         if "weights" not in run.facts:

@@ -137,7 +137,8 @@ class BalancerTraffic:
         if weight:
             problem = f"it has weight {weight}"
         elif not is_accepted:
-            problem = f"version {version} of the weights is not accepted yet"
+            silent = [error for port in sorted(ports) if (error := self._proxy.bound(port).error)]
+            problem = silent[0] if silent else f"version {version} of the weights is not accepted yet"
         elif moved:
             problem = f"{moved} requests in {apart_ms:.0f} ms"
         elif in_flight:

@@ -134,7 +134,17 @@ class Page:
                 f"<td>{self._why(step)}</td></tr>"
             )
         heads = "".join(f'<th scope="col">{name}</th>' for name in ("began", "step", "took", "status", "it waited for"))
-        return f"<table><tr>{heads}</tr>{''.join(rows)}</table>"
+        return f"<table><tr>{heads}</tr>{''.join(rows)}</table>{self._hooks()}"
+
+    def _hooks(self) -> str:
+        """What each hook came to, and the end of what it wrote."""
+        parts = []
+        for hook in self._document.get("hooks", []):
+            what = f"{hook['event']}: {hook['name']} ({hook['kind']}), {hook['status']}"
+            why = f": {hook['message']}" if hook["message"] else ""
+            output = f"<pre>{escape(hook['output'])}</pre>" if hook["output"] else ""
+            parts.append(f"<p>Hook at {escape(what)}{escape(why)}</p>{output}")
+        return "".join(parts)
 
     def _why(self, step: Document) -> str:
         lines = [f"<li><time>{self._times.of_day(at)}</time> {escape(why)}</li>" for at, why in reasons(step)]
