@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,11 +23,14 @@ from tests.containers import ContainerEngine, running_engine
 from tests.fakes.proxy import FakeProxy
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.shapes import check_answer
-from turnout.app import Engine
+from turnout.app import MIGRATIONS, Engine
 from turnout.aws import Answer, Call
 from turnout.clock import ManualClock
+from turnout.codecommit.git import Git
 from turnout.config import Config
+from turnout.gateway.moto import clients
 from turnout.names import DEFAULT_REGION
+from turnout.store import Store
 
 os.environ |= {  # 1,600 policies and 1,300 images a world, which next to no test looks at
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "false",
@@ -34,6 +40,57 @@ _session = botocore.session.get_session()
 _session.set_credentials("test", "test")
 _clients: dict[tuple[str, str], Any] = {}
 """Making a client takes longer than most tests: they are shared, and reach the world that asked for one last."""
+_senders: list[Callable[[Any], Any]] = []
+_inner = clients.Clients(lambda request: _senders[-1](request))
+
+
+class SharedClients:
+    """The clients by which rooms reach moto are shared as well: a call reaches the world that makes it."""
+
+    def __init__(self, send: Callable[[Any], Any]) -> None:
+        self._send = send
+
+    def call(self, *arguments: Any) -> Any:
+        _senders.append(self._send)
+        try:
+            return _inner.call(*arguments)
+        finally:
+            _senders.pop()
+
+
+clients.Clients = SharedClients  # type: ignore[misc, assignment]
+
+_check_git = Git.check
+_checked: set[str] = set()
+
+
+async def _check_git_once(git: Git) -> None:
+    """That this git can serve does not change between two tests."""
+    if git.program not in _checked:
+        await _check_git(git)
+        _checked.add(git.program)
+
+
+Git.check = _check_git_once  # type: ignore[method-assign]
+
+
+@cache
+def _empty_database() -> bytes:
+    """As a first start lays it out, which takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "database"
+        Store(path, MIGRATIONS).close()
+        return path.read_bytes()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Homes of tests that start no programs of size are in memory, where a file costs nothing to make and to remove."""
+    memory = Path("/dev/shm")
+    if "not real" not in config.option.markexpr or not os.access(memory, os.W_OK):
+        return
+    may_execute = not os.statvfs(memory).f_flag & os.ST_NOEXEC
+    if may_execute and shutil.disk_usage(memory).free > 1 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 class World:
@@ -52,7 +109,10 @@ class World:
     def boot(self) -> None:
         """Build an engine on the home, as `turnout up` does."""
         self.loop = asyncio.new_event_loop()
-        self.engine = Engine(Config(home=self.home, port=4566), self.clock, self.runtime, self.proxy)
+        config = Config(home=self.home, port=4566)
+        if not config.database.exists():
+            config.database.write_bytes(_empty_database())
+        self.engine = Engine(config, self.clock, self.runtime, self.proxy)
         self.store, self.runs, self.aws = self.engine.store, self.engine.runs, self.engine.aws
         # No test cuts the power: a kill loses nothing of what was written, synced or not.
         self.store._connection.execute("PRAGMA synchronous = OFF")
