@@ -271,10 +271,10 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         engine_file = config.home / "engine.json"
         _write(engine_file, json.dumps(addresses.__dict__, indent=1))
         announce(addresses)
-        ends: list[asyncio.Future[Any]] = [asked, serving, advancing, measuring]
+        ends: list[asyncio.Future[Any]] = [asked, serving, advancing, measuring, sampling]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (serving, advancing, measuring):
+            for task in (serving, advancing, measuring, sampling):
                 if task.done():
                     task.result()
         finally:

@@ -49,7 +49,7 @@ CREATE INDEX samples_run ON samples (run_id, id);
 EVERY_S = 0.25
 MOST = 160
 """Samples of a deployment; when there are so many, each two neighbours become one."""
-REST = 9
+REST, LONGEST_REST_S = 9, 5.0
 """How many times as long as a round of samples took is rested before the next, so that many cost no more than few."""
 AFTER_ERROR_S = 1.0
 
@@ -130,16 +130,15 @@ class Samples:
         """Sample what is due until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            self._begun.clear()
-            due = self._store.one("SELECT min(taken_at + every_s) AS at FROM sampled")
-            wait_s = due["at"] - self._clock.now() if due and due["at"] is not None else None
-            if wait_s is None or wait_s > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
-                        await self._begun.wait()  # somebody else's first sample may be due before
-                continue
             begun = loop.time()
             try:
+                self._begun.clear()
+                wait_s = self._due_in_s()
+                if wait_s is None or wait_s > 0:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait_s):
+                            await self._begun.wait()  # somebody else's first sample may be due before
+                    continue
                 await self.take()
             except (TurnoutError, sqlite3.OperationalError) as error:
                 log.warning("no sample of the traffic: %s", error)
@@ -147,7 +146,12 @@ class Samples:
             except Exception:
                 log.exception("sampling stumbled; it goes on")
                 await asyncio.sleep(AFTER_ERROR_S)
-            await asyncio.sleep(REST * (loop.time() - begun))
+            await asyncio.sleep(min(REST * (loop.time() - begun), LONGEST_REST_S))
+
+    def _due_in_s(self) -> float | None:
+        """How long until a sample is due; None if no deployment runs."""
+        due = self._store.one("SELECT min(taken_at + every_s) AS at FROM sampled")
+        return due["at"] - self._clock.now() if due and due["at"] is not None else None
 
     def of(self, run_id: int) -> list[Sample]:
         """All there are, oldest first."""

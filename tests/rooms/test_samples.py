@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -167,6 +168,36 @@ def test_the_loop_sleeps_until_a_deployment_begins_and_again_when_it_has_ended(s
 
     deployment_id = shop.run(story())
     assert len(shop.receipts.find(REGION, deployment_id)["samples"]) >= 3
+
+
+def test_the_loop_goes_on_after_the_database_could_not_be_read(
+    shop: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("turnout.samples.AFTER_ERROR_S", 0.0)
+    again = asyncio.Event()
+    one, asked = shop.store.one, []
+
+    def unreadable(sql: str, *parameters: Any) -> Any:
+        if "min(taken_at" not in sql:
+            return one(sql, *parameters)
+        asked.append(sql)
+        if len(asked) == 1:
+            raise sqlite3.OperationalError("disk I/O error")
+        again.set()
+        return None
+
+    monkeypatch.setattr(shop.store, "one", unreadable)
+
+    async def story() -> None:
+        loop = asyncio.create_task(shop.samples.run_forever())
+        async with asyncio.timeout(10):
+            await again.wait()
+        assert not loop.done()
+        loop.cancel()
+        with suppress(asyncio.CancelledError):
+            await loop
+
+    shop.run(story())
 
 
 def test_a_deployment_that_ecs_shifts_leaves_a_receipt_of_the_same_shape(world: World, shop: Deploying) -> None:
