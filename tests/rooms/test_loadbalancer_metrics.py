@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
@@ -239,3 +240,18 @@ def test_counters_begin_anew_with_another_envoy(watched: Watched) -> None:
     assert watched.said("RequestCount") == [42, 11]
     assert watched.said("HTTPCode_Target_5XX_Count") == [2, 1]
     assert watched.said("TargetResponseTime", "SampleCount") == [42, 11]
+
+
+def test_what_could_not_be_written_down_is_published_by_the_next_look(watched: Watched) -> None:
+    watched.carry((90, 4, 5, 1))
+
+    def full(point: str) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    watched.world.tick(60 - watched.world.clock.at % 60)
+    watched.world.fuse = full
+    with pytest.raises(sqlite3.OperationalError):
+        watched.world.run(watched.world.engine.loadbalancer.metrics.look())
+    watched.world.fuse = lambda point: None
+    watched.look()
+    assert watched.said("RequestCount") == [100]

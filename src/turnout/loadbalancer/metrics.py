@@ -57,13 +57,17 @@ class Metrics:
         self._is_watched = is_watched
         self._kept = Shelf(records.store, "elbv2.meter")
         self._readings: dict[str, Reading] | None = None
+        self._last: Mapping[str, Any] | None = None
+        """The last look, once it has been read: with hundreds of groups it is long."""
         self._hosts: Hosts = {}
         self._is_published = False
         """Whether all that is kept has been put: not known of what an engine before this one has kept."""
 
     async def look(self) -> None:
         now, period_s = self._clock.now(), self._clock.scaled_s(PERIOD_S)
-        last = self._kept.find("", LOOK)
+        if self._last is None:
+            self._last = self._kept.find("", LOOK)
+        last = self._last
         if last is not None and not self._is_published:
             await self._publish(last)
         ends_period = last is None or now // period_s != last["at"] // period_s
@@ -117,10 +121,11 @@ class Metrics:
                 data.add_some(here, "NewConnectionCount", here.balancer, new.get("connections", 0))
         self._tell_failures(data, failed)
         self._tell_connections(data, meters, last, ends_period, now)
-        self._hosts = hosts
         if not (ends_period or changed or data.by_region or position != last["position"]):
             return  # within a minute nothing is worth a commit but news
-        await self._publish(self._keep(meters, now, position, changed, data.by_region))
+        look = self._keep(meters, now, position, changed, data.by_region)
+        self._hosts = hosts
+        await self._publish(look)
 
     async def _publish(self, look: Mapping[str, Any]) -> None:
         self._is_published = False
@@ -230,8 +235,11 @@ class Metrics:
         data: Mapping[str, Sequence[Datum]],
     ) -> Mapping[str, Any]:
         readings = self._load()
-        readings.update(changed)
-        gone = [name for name in readings if name not in self._mirror.arns and name not in meters.groups]
+        gone = [
+            name
+            for name in readings
+            if name not in changed and name not in self._mirror.arns and name not in meters.groups
+        ]
         ports = {str(port): meter.connections for port, meter in meters.ports.items()}
         look = {"at": now, "epoch": meters.epoch, "position": position, "ports": ports, "data": data}
         with self._records.store.transaction() as tx:
@@ -239,6 +247,10 @@ class Metrics:
             for name, reading in changed.items():
                 self._kept.put(tx, "", f"group/{name}", {"group": name, "reading": asdict(reading)})
             for name in gone:
-                del readings[name]
                 self._kept.delete(tx, "", f"group/{name}")
+        # Only what has been written down has been told: where the disk was full the next look tells it.
+        readings.update(changed)
+        for name in gone:
+            del readings[name]
+        self._last = look
         return look
