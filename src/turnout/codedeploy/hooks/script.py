@@ -142,8 +142,7 @@ class ScriptHook:
 
         def ended() -> None:
             self._watched.pop(process.folder, None)
-            with self._runs.store.transaction() as tx:
-                self._runs.wake(tx, topic)
+            self._runs.store.eventually(lambda tx: self._runs.wake(tx, topic))
 
         process.on_exit(ended)
 
