@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import World
 from tests.rooms.scaling import METRIC, RESOURCE, TARGET, Scaling
+from turnout.autoscaling.readings import Readings
 from turnout.loadbalancer.proxy import GroupMeter, group_name
 from turnout.names import resource_of
 
@@ -330,3 +331,51 @@ def test_what_is_not_an_ecs_service_is_kept_by_moto(world: World) -> None:
     client.register_scalable_target(**table, MinCapacity=1, MaxCapacity=2)
     (target,) = client.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]
     assert target["MaxCapacity"] == 2
+
+
+def test_a_look_that_stumbles_is_followed_by_another(scaling: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one bug at one time would leave a service as it is for good."""
+    scaling.register()
+    scaling.track()
+
+    async def stumble(*_: object) -> None:
+        raise KeyError("desiredCount")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Readings, "alarms", stumble)
+        scaling.load(100.0, minutes=4)
+    assert scaling.desired() == 2
+    scaling.load(100.0)
+    assert scaling.desired() == 8
+
+
+def test_the_alarm_of_one_policy_among_very_many_finds_it(scaling: Scaling) -> None:
+    """DescribeScalingPolicies answers 50 at a time."""
+    scaling.register()
+    step = {
+        "AdjustmentType": "ChangeInCapacity",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+    }
+    arns = [
+        scaling.client.put_scaling_policy(
+            **TARGET, PolicyName=f"p{n:02}", PolicyType="StepScaling", StepScalingPolicyConfiguration=step
+        )["PolicyARN"]
+        for n in range(51)
+    ]
+    cloudwatch = scaling.world.boto("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="last",
+        Namespace="shop",
+        MetricName="Jobs",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=10,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[arns[-1]],
+    )
+    scaling.load(20.0, minutes=2)
+    actions = cloudwatch.describe_alarm_history(AlarmName="last", HistoryItemType="Action")["AlarmHistoryItems"]
+    assert actions
+    assert all("Successfully" in action["HistorySummary"] for action in actions)
+    assert scaling.desired() > 2

@@ -7,6 +7,7 @@ activity says that it was not set, and it is set then.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,12 @@ from turnout.autoscaling.room import TARGET, Document, target_topic
 from turnout.autoscaling.targets import Targets
 from turnout.autoscaling.tracking import is_high
 from turnout.errors import AwsError
+from turnout.hindrances import hindrance
 from turnout.runner import Done, StraightPlan, Wait
 from turnout.runs import Run, Step
 from turnout.store import Transaction
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 60.0
 """As CloudWatch invokes a scaling policy again each minute while its alarm stays."""
@@ -35,6 +39,17 @@ class TargetPlan(StraightPlan):
         self._readings = Readings(room.aws, room.clock)
 
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
+        try:
+            return await self._scale(run, step)
+        except Exception as error:
+            if hindrance(error) is not None:
+                raise
+            # Whatever it was: a step that ends would leave the service as it is for good, and nobody would be told.
+            log.exception("scaling %s", run.spec["resource"])
+            topic, pause_s = target_topic(run.region, run.spec["resource"]), self._room.clock.scaled_s(LOOK_AGAIN_S)
+            return Wait(pause_s, f"trying again after {type(error).__name__}: {error}", on=topic)
+
+    async def _scale(self, run: Run, step: Step) -> Done | Wait:
         room, region, resource = self._room, run.region, run.spec["resource"]
         service = await room.service(region, resource)
         if room.targets.find(region, resource) is None or service is None:

@@ -26,7 +26,7 @@ from turnout.store import Shelf, Transaction
 
 EVALUATION = "cloudwatch.evaluation"
 _SCALING = re.compile(
-    r"arn:aws:autoscaling:[^:]*:[^:]*:scalingPolicy:[^:]+:resource/ecs/(?P<resource>[^:]+):policyName/.+"
+    r"arn:aws:autoscaling:[^:]*:[^:]*:scalingPolicy:[^:]+:resource/ecs/(?P<resource>[^:]+):policyName/(?P<policy>.+)"
 )
 
 
@@ -103,7 +103,7 @@ class ActionPlan(StraightPlan):
     async def ensure(self, run: Run, step: Step) -> Done:
         action = run.spec["action"]
         if (policy := _SCALING.fullmatch(action)) is not None:
-            await self._invoke(run.region, action, policy["resource"])
+            await self._invoke(run.region, action, policy["resource"], policy["policy"])
             return Done()
         if action.split(":")[2:3] != ["sns"]:
             raise StepFailed(
@@ -124,7 +124,7 @@ class ActionPlan(StraightPlan):
             raise StepFailed(error.code, error.message) from error
         return Done()
 
-    async def _invoke(self, region: str, policy_arn: str, resource: str) -> None:
+    async def _invoke(self, region: str, policy_arn: str, resource: str, policy_name: str) -> None:
         """The target of a scaling policy looks at its alarms."""
         answer = await self._aws.call(
             "application-autoscaling",
@@ -132,6 +132,7 @@ class ActionPlan(StraightPlan):
             region,
             ServiceNamespace="ecs",
             ResourceId=resource,
+            PolicyNames=[policy_name],
             ScalableDimension="ecs:service:DesiredCount",
         )
         if all(policy["PolicyARN"] != policy_arn for policy in answer["ScalingPolicies"]):
