@@ -18,6 +18,7 @@ WORDS = {
     "taskdef",
     "yamlfile",
     "hookplace",
+    "hookfile",
 }
 MEMORY = {"store", "rows", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
 ROOMS = {

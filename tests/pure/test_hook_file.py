@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.codedeploy.hooks.file import filled, parse_hooks
 from turnout.codedeploy.hooks.resolving import name_of
 from turnout.codedeploy.hooks.words import tail_of
+from turnout.hookfile import filled, parse_hooks
 from turnout.hookplace import HookPlace, place_in, with_place
 from turnout.yamlfile import YamlError
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -100,6 +101,18 @@ hooks:
   refuse:
     script: [echo all is lost, exit 7]
 """
+SHIMMED = """\
+version: 1
+hooks:
+  look:
+    http: ${PRODUCTION_URL}/health
+    method: GET
+    retries: 2
+  smoke-fn:
+    script: python3 smoke.py
+  refuse-fn:
+    script: [echo all is lost, exit 7]
+"""
 SMOKE = """\
 import os
 import urllib.request
@@ -114,6 +127,12 @@ def create_function(live: Live, name: str, code: str, file: str, runtime: str, *
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr(file, code)
+    create_function_from(live, name, body.getvalue(), f"{file.partition('.')[0]}.handler", runtime, **variables)
+
+
+def create_function_from(
+    live: Live, name: str, code: bytes, handler: str = "shim.handler", runtime: str = "python3.12", **variables: str
+) -> None:
     functions, roles = live.clients("lambda"), live.clients("iam")
     with suppress(roles.exceptions.EntityAlreadyExistsException):
         roles.create_role(RoleName="hook", AssumeRolePolicyDocument=json.dumps(TRUST))
@@ -121,14 +140,16 @@ def create_function(live: Live, name: str, code: str, file: str, runtime: str, *
         FunctionName=name,
         Runtime=runtime,
         Role="arn:aws:iam::000000000000:role/hook",
-        Handler=f"{file.partition('.')[0]}.handler",
+        Handler=handler,
         Timeout=60,
-        Code={"ZipFile": body.getvalue()},
+        Code={"ZipFile": code},
         Environment={"Variables": variables},
     )
 
 
-def deploy(live: Live, folder: Path, version: str, **hooks: str) -> subprocess.CompletedProcess[str]:
+def deploy(
+    live: Live, folder: Path, version: str, *, is_without_file: bool = False, **hooks: str
+) -> subprocess.CompletedProcess[str]:
     """`turnout deploy` of a folder with hooks, with an image of the example that says it is `version`."""
     app = live.scene.work_tree
     (folder / "app").mkdir()
@@ -137,7 +158,8 @@ def deploy(live: Live, folder: Path, version: str, **hooks: str) -> subprocess.C
     (folder / "app" / "release.json").write_text(json.dumps({"version": version, "colour": "#57606a"}))
     (folder / "taskdef.json").write_text((app / "taskdef.json").read_text())
     (folder / "appspec.yml").write_text(APPSPEC + "".join(f"  - {event}: {name}\n" for event, name in hooks.items()))
-    (folder / "turnout.yml").write_text(TURNOUT_YML)
+    if not is_without_file:
+        (folder / "turnout.yml").write_text(TURNOUT_YML)
     (folder / "smoke.py").write_text(SMOKE)
     packed = turnout(live, "pack", str(folder / "app"), "--tag", f"hello:{version}")
     assert packed.returncode == 0, packed.stderr
@@ -288,6 +310,38 @@ def test_a_function_in_node_is_a_hook_like_any_other(live: Live, tmp_path: Path)
     assert done.returncode == 0, done.stdout + done.stderr
     (hook,) = newest_receipt(live)["hooks"]
     assert "told 200 by node v" in hook["output"]
+
+
+def test_hooks_that_init_has_made_functions_of_do_what_they_did_as_scripts_and_calls(
+    live: Live, tmp_path: Path
+) -> None:
+    """The AppSpec is the same; there is no turnout.yml beside it any more, as on AWS."""
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "turnout.yml").write_text(SHIMMED)
+    (tmp_path / "hooks" / "smoke.py").write_text("import os\nprint('smoking', os.environ['DEPLOYMENT_ID'])\n")
+    made = turnout(live, "init", str(tmp_path / "hooks"))
+    assert made.returncode == 0, made.stderr
+    production = f"http://127.0.0.1:{urlsplit(live.made.address).port}"
+    for name in ("look", "smoke-fn", "refuse-fn"):
+        code = (tmp_path / "hooks" / "lambda" / f"{name}.zip").read_bytes()
+        create_function_from(live, name, code, PRODUCTION_URL=production)
+    (tmp_path / "good").mkdir()
+    hooks = {"AfterInstall": "smoke-fn", "AfterAllowTraffic": "look"}
+    done = deploy(live, tmp_path / "good", "shimmed", is_without_file=True, **hooks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    receipt = newest_receipt(live)
+    assert [(h["name"], h["kind"], h["status"]) for h in receipt["hooks"]] == [
+        ("smoke-fn", "lambda", "Succeeded"),
+        ("look", "lambda", "Succeeded"),
+    ]
+    assert f"smoking {receipt['deploymentId']}" in receipt["hooks"][0]["output"]
+    assert "/health: 200" in receipt["hooks"][1]["output"]
+    (tmp_path / "bad").mkdir()
+    done = deploy(live, tmp_path / "bad", "refused", is_without_file=True, AfterInstall="refuse-fn")
+    assert done.returncode != 0
+    failed = next(r for r in live.clients.told("receipts/us-east-1") if r["hooks"] and r["status"] == "Failed")
+    assert failed["hooks"][0]["name"] == "refuse-fn"
+    assert "failed: exit code 7" in failed["hooks"][0]["output"]
 
 
 def test_a_release_through_the_pipeline_takes_its_hook_file_along(live: Live) -> None:

@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 
 from turnout import __version__
-from turnout.cli import bootstrap, demo, deploy, history, logs, migrate, pack, receipt, rollback, status, steer, up
+from turnout.cli import (
+    bootstrap,
+    demo,
+    deploy,
+    history,
+    init,
+    logs,
+    migrate,
+    pack,
+    receipt,
+    rollback,
+    status,
+    steer,
+    up,
+)
 from turnout.errors import SetupError
 
 app = typer.Typer(
@@ -31,6 +45,7 @@ VERBS = (
     (up.down, "Stop the engine, its tasks and Envoy."),
     (up.env, "Print the variables that lead AWS's tools here."),
     (bootstrap.bootstrap, "Create the stack for an application."),
+    (init.init, "Write hooks as Lambda functions for AWS."),
     (pack.pack, "Make an image of a folder, without Docker."),
     (deploy.deploy, "Release an appspec and a taskdef."),
     (steer.watch, "Follow a deployment to its end."),

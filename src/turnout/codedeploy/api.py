@@ -17,7 +17,6 @@ from turnout.codedeploy.deployments import Deployments
 from turnout.codedeploy.groups import Groups
 from turnout.codedeploy.hooks.bundles import Bundles
 from turnout.codedeploy.hooks.container import ContainerHook
-from turnout.codedeploy.hooks.file import CONTAINER, HTTP, LAMBDA, SCRIPT
 from turnout.codedeploy.hooks.function import FunctionHook
 from turnout.codedeploy.hooks.http import HttpHook
 from turnout.codedeploy.hooks.plan import HookPlan
@@ -34,6 +33,7 @@ from turnout.codedeploy.tags import Tags
 from turnout.codedeploy.targets import Targets
 from turnout.codedeploy.triggers import TriggerPlan
 from turnout.config import Config
+from turnout.hookfile import CONTAINER, HTTP, LAMBDA, SCRIPT
 from turnout.receipt import Document
 from turnout.receipts import Receipts
 from turnout.runner import Plan

@@ -14,8 +14,8 @@ from typing import Any
 
 from turnout.aws import Aws
 from turnout.codedeploy.appspec import invalid
-from turnout.codedeploy.hooks.file import Hook, parse_hooks
 from turnout.errors import AwsError
+from turnout.hookfile import Hook, parse_hooks
 from turnout.hookplace import HOOK_FILE, HookPlace, place_in
 from turnout.runtimes.archives import BadArchive, keep_unpacked
 from turnout.yamlfile import YamlError

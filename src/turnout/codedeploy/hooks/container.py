@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnout.codedeploy.colours import primary_of
-from turnout.codedeploy.hooks.file import Hook
 from turnout.codedeploy.hooks.plan import keep_output
 from turnout.codedeploy.hooks.surroundings import Surroundings, hook_of
 from turnout.codedeploy.hooks.words import FAILED, MISSING, NOT_EXECUTABLE, TIMED_OUT, UNKNOWN, tail_of
@@ -20,6 +19,7 @@ from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.starting import KIND as DEPLOYMENT
 from turnout.codedeploy.tail import log_tail
 from turnout.errors import AwsError, StepFailed, StepStopped
+from turnout.hookfile import Hook
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Step
 

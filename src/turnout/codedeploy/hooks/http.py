@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from turnout.aws import Aws
-from turnout.codedeploy.hooks.file import Hook, filled, variables_in
 from turnout.codedeploy.hooks.plan import LONGEST_S, keep_output
 from turnout.codedeploy.hooks.surroundings import Surroundings, hook_of
 from turnout.codedeploy.hooks.words import FAILED, TIMED_OUT, tail_of
 from turnout.errors import StepFailed
+from turnout.hookfile import Hook, filled, variables_in
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Runs, Step
 

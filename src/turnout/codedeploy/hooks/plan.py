@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from turnout.codedeploy.hooks.file import LAMBDA
 from turnout.codedeploy.hooks.words import SUCCESS, UNKNOWN, outcome
 from turnout.errors import StepStopped
+from turnout.hookfile import LAMBDA
 from turnout.names import new_uuid
 from turnout.runner import Done, StraightPlan, Wait
 from turnout.runs import Run, Runs, Status, Step, StepSpec, run_topic

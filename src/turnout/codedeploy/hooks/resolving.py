@@ -7,8 +7,8 @@ from typing import Any
 
 from turnout.codedeploy.appspec import invalid
 from turnout.codedeploy.hooks.bundles import HookFile
-from turnout.codedeploy.hooks.file import LAMBDA, Hook
 from turnout.codedeploy.lifecycle import TEST_EVENTS
+from turnout.hookfile import LAMBDA, Hook
 
 Document = dict[str, Any]
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from turnout.aws import Aws
 from turnout.codedeploy.hooks.bundles import Bundles
-from turnout.codedeploy.hooks.file import Hook
 from turnout.codedeploy.hooks.plan import KIND, keep_output, topic_of
 from turnout.codedeploy.hooks.surroundings import Surroundings, hook_of
 from turnout.codedeploy.hooks.words import FAILED, MISSING, NOT_EXECUTABLE, OUTPUT_BYTES, TIMED_OUT, UNKNOWN, tail_of
 from turnout.errors import StepFailed, StepStopped
+from turnout.hookfile import Hook
 from turnout.runner import Done, Wait
 from turnout.runs import Run, Runs, Step
 from turnout.runtimes.detached import Detached, find, spawn

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from turnout.aws import Answer, Call
 from turnout.codedeploy.appspec import HOOKABLE
-from turnout.codedeploy.hooks.file import LAMBDA
 from turnout.codedeploy.hooks.plan import KIND, VERDICT
 from turnout.codedeploy.lifecycle import is_rollback
 from turnout.codedeploy.records import deployment
 from turnout.codedeploy.starting import KIND as DEPLOYMENT
 from turnout.errors import AwsError
+from turnout.hookfile import LAMBDA
 from turnout.runs import Run, Runs
 
 VERDICTS = ("Succeeded", "Failed")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from turnout.codedeploy.hooks.file import Hook
 from turnout.codedeploy.reach import Reach
 from turnout.codedeploy.starting import KIND as DEPLOYMENT
 from turnout.config import Config
 from turnout.errors import AwsError, StepFailed
+from turnout.hookfile import Hook
 from turnout.runs import Run
 from turnout.runtimes.commands import path_with_turnout
 
