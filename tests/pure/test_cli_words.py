@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +32,27 @@ from turnout.config import Config
 from turnout.errors import SetupError
 
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+
+
+# what cannot be written
+
+
+def run_in_shell(redirection: str) -> subprocess.CompletedProcess[str]:
+    words = ["sh", "-c", f'exec "$0" -m turnout --version {redirection}', sys.executable]
+    return subprocess.run(words, check=False, stderr=subprocess.PIPE, text=True)
+
+
+def test_output_that_finds_no_room_is_said_in_a_sentence() -> None:
+    done = run_in_shell("> /dev/full")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "turnout: no space is left for what is to be written: free some room.\n",
+    )
+
+
+def test_a_verb_whose_output_is_closed_does_its_work() -> None:
+    done = run_in_shell(">&-")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # env

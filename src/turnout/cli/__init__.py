@@ -5,8 +5,10 @@ boto3 and rich are imported by the verbs that need them, when they run: `turnout
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -80,15 +82,25 @@ def options(
 
 def main() -> None:
     """Run a verb. What a human can put right is one message and exit status 2, never a traceback."""
+    if sys.stdout is None:
+        # Closed by whoever called (`>&-`): as if it were /dev/null.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
     try:
         app()
+        sys.stdout.flush()
     except SetupError as error:
         _say(f"turnout: {error}")
         sys.exit(2)
     except BrokenPipeError:
         # Whoever read our output has gone (`turnout history | head`): nothing to report, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        _say("turnout: no space is left for what is to be written: free some room.")
+        sys.exit(2)
     except Exception as error:
         if (message := _of_aws(error)) is None:
             raise
@@ -109,6 +121,11 @@ def _of_aws(error: Exception) -> str | None:
             message += " Export the TURNOUT_KEYS that the engine was started with."
         return message
     return str(error) if isinstance(error, BotoCoreError) else None
+
+
+def _drop_output() -> None:
+    """What is still to be flushed at exit goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:
