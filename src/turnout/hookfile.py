@@ -22,6 +22,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from turnout.hookplace import HOOK_FILE
 from turnout.yamlfile import Spot, parse_yaml
@@ -158,12 +159,13 @@ def _http(members: dict[str, Spot]) -> dict[str, Any]:
             f" found {url!r}"
         )
     _check_variables(spot)
+    _check_url(spot, url)
     headers = members["headers"].members() if "headers" in members else {}
     for name, header in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise header.error("is no name of an HTTP header")
-        if "\n" in header.text() or "\r" in header.text():
-            raise header.error("must be one line")
+        if not re.fullmatch(r"[\t -~]*", header.text()):
+            raise header.error("must be one line of ASCII characters, as headers are")
         _check_variables(header)
     metadata = members["metadata"].members() if "metadata" in members else {}
     for value in metadata.values():
@@ -196,7 +198,7 @@ def _environment(members: dict[str, Spot]) -> dict[str, str]:
 
 def _status(item: Spot) -> int:
     text = item.text()
-    if not re.fullmatch(r"[1-5]\d\d", text):
+    if not re.fullmatch(r"[1-5][0-9]{2}", text):
         raise item.error(f"must be an HTTP status, 100 to 599, found {text!r}")
     return int(text)
 
@@ -205,9 +207,9 @@ def _number(members: dict[str, Spot], name: str, default: int, least: int, most:
     if name not in members:
         return default
     text = members[name].text()
-    if not text.isdecimal() or not least <= int(text) <= most:
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
         unit = "" if name == "retries" else " of seconds"
-        raise members[name].error(f"must be a whole number{unit} from {least} to {most}, found {text!r}")
+        raise members[name].error(f"must be a whole number{unit} from {least} to {most}, found {text[:40]!r}")
     return int(text)
 
 
@@ -215,6 +217,16 @@ def _check_variables(spot: Spot) -> None:
     for name in variables_in(spot.text()):
         if name not in VARIABLES:
             raise spot.error(f"names the variable ${{{name}}}; there are {', '.join(VARIABLES)}")
+
+
+def _check_url(spot: Spot, url: str) -> None:
+    """What shows only when it is taken apart: a port that is none, a bracket that is not closed."""
+    if not url.isprintable():
+        raise spot.error("holds a character that no URL can have")
+    try:
+        urlsplit(_VARIABLE.sub("x", url) if url.startswith("http") else "http://x").port  # noqa: B018 - it raises
+    except ValueError as error:
+        raise spot.error(f"is no URL: {error}") from error
 
 
 def _only(members: dict[str, Spot], known: tuple[str, ...]) -> None:

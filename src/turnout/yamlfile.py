@@ -50,6 +50,8 @@ class Spot:
             raise self.error(f"must be a mapping, found {_KINDS[type(self.node)]}")
         found: dict[str, Spot] = {}
         for key, value in self.node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.error(f"has a key that is {_KINDS[type(key)]}; it must be a string")
             name = str(key.value)
             path = f"{self.path}.{name}" if self.path else name
             if name in found:
@@ -71,6 +73,9 @@ class Spot:
         if not isinstance(self.node, yaml.ScalarNode):
             hint = " (quote it: an unquoted ': ' makes a mapping)" if isinstance(self.node, yaml.MappingNode) else ""
             raise self.error(f"must be a string, found {_KINDS[type(self.node)]}{hint}")
+        if "\0" in self.node.value:
+            # No argument, variable or header of a process or call can hold one.
+            raise self.error('must not hold the character NUL ("\\0")')
         return "" if self.is_empty else str(self.node.value)
 
     def texts(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from turnout.codebuild.artifacts import NoArtifacts, select
 from turnout.codebuild.buildspec import Artifacts
-from turnout.runtimes.archives import BadArchive, pack, unpack
+from turnout.runtimes.archives import UNIX, BadArchive, pack, unpack
 
 FILES = ("appspec.yml", "dist/index.html", "dist/css/a.css", "dist/css/deep/b.css", ".hidden", "docs/a b.md", "run.sh")
 
@@ -83,6 +84,51 @@ def test_a_zip_that_would_write_elsewhere_is_refused(source: Path, tmp_path: Pat
     assert not (tmp_path / "outside").exists()
     with pytest.raises(BadArchive):
         unpack(b"no zip", tmp_path / "in")
+
+
+def zip_of(*entries: tuple[str, str, int]) -> bytes:
+    """(name, content, mode) in a zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content, mode in entries:
+            entry = zipfile.ZipInfo(name)
+            entry.create_system, entry.external_attr = UNIX, mode << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+LINK = stat.S_IFLNK | 0o777
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (zip_of(("a", "x", 0o644), ("a/b", "x", 0o644)), "a"),
+        (zip_of(("a/b", "x", 0o644), ("a", "x", 0o644)), "Is a directory: a"),
+        (zip_of(("a/b", "x", 0o644), ("a", "b", LINK)), "Is a directory: a"),
+        (zip_of(("a" * 300, "x", 0o644)), "File name too long"),
+        (zip_of(("a", "", LINK)), "No such file or directory"),
+        (zip_of(("a", "b\0c", LINK)), "null byte"),
+    ],
+)
+def test_a_zip_that_cannot_be_a_folder_is_a_bad_archive(body: bytes, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(BadArchive, match=problem):
+        unpack(body, tmp_path / "in")
+
+
+def test_a_zip_with_a_password_or_damaged_bytes_is_a_bad_archive(tmp_path: Path) -> None:
+    locked = bytearray(zip_of(("a", "x", 0o644)))
+    locked[6] |= 1  # the flag of the file's own head
+    locked[locked.index(b"PK\1\2") + 8] |= 1  # and of the directory's
+    with pytest.raises(BadArchive, match="password"):
+        unpack(bytes(locked), tmp_path / "in")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", "hello " * 100)
+    damaged = bytearray(buffer.getvalue())
+    damaged[31:35] = b"\xff\xff\xff\xff"
+    with pytest.raises(BadArchive):
+        unpack(bytes(damaged), tmp_path / "in")
 
 
 def test_a_file_whose_name_is_no_text_does_not_fail_the_artifact(tmp_path: Path) -> None:

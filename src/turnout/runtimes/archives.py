@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import lzma
 import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +18,20 @@ from turnout.names import new_hex
 
 UNIX = 3
 """`create_system` of an entry whose modes mean something."""
+
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,  # a compression that Python has not
+    RuntimeError,  # a password
+    EOFError,
+    ValueError,
+)
+"""What zipfile raises, and the libraries below it, for bytes that are no zip they could read."""
+IMPOSSIBLE = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOENT, errno.ELOOP, errno.EINVAL)
+"""What the system says to names that cannot be together, or at all; a full disk is not the archive's fault."""
 
 
 class BadArchive(Exception):
@@ -46,12 +63,16 @@ def unpack(body: bytes, folder: Path) -> int:
                         file.write(chunk)
                 if entry.create_system == UNIX and mode:
                     target.chmod(stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        # Links come last, so that no entry is written through one.
+        for target, points_to in links:
+            target.unlink(missing_ok=True)
+            target.symlink_to(points_to)
+    except OSError as error:
+        if error.errno not in IMPOSSIBLE:
+            raise
+        raise BadArchive(f"{error.strerror}: {error.filename}".replace(f"{root}/", "")) from error
+    except DAMAGED as error:
         raise BadArchive(str(error)) from error
-    # Links come last, so that no entry is written through one.
-    for target, points_to in links:
-        target.unlink(missing_ok=True)
-        target.symlink_to(points_to)
     return count
 
 

@@ -71,7 +71,7 @@ class Bundles:
                 return HookFile(parse_hooks(_text(body, str(place)), HOOK_FILE))
             bundle = keep_unpacked(body, self._folder)
             file = bundle / place.path
-            if not file.is_file() or not file.resolve().is_relative_to(bundle.resolve()):
+            if not _is_file(file) or not file.resolve().is_relative_to(bundle.resolve()):
                 raise invalid(f"There is no {place.path} in s3://{place.bucket}/{place.key}.")
             hooks = parse_hooks(_text(file.read_bytes(), str(place)), place.path)
         except YamlError as error:
@@ -89,6 +89,13 @@ class Bundles:
             raise invalid(f"The hook file {place} could not be read: {error.message}") from error
         body = answer["Body"]
         return body if isinstance(body, bytes) else str(body).encode()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _text(body: bytes, where: str) -> str:
