@@ -290,6 +290,15 @@ def test_policies_and_targets_that_make_no_sense_are_refused(scaling: Scaling) -
         (track(CustomizedMetricSpecification={"MetricName": "Jobs"}), "needs Namespace, Statistic"),
         (track(TargetValue=0.0, CustomizedMetricSpecification=METRIC), "greater than 0"),
         ({"PolicyType": "StepScaling"}, "needs StepScalingPolicyConfiguration"),
+        (
+            track(
+                PredefinedMetricSpecification={"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+                CustomizedMetricSpecification={},
+            ),
+            "Exactly one of",
+        ),
+        (track(CustomizedMetricSpecification=METRIC, ScaleOutCooldown=-1), "ScaleOutCooldown is a number of seconds"),
+        (steps((0, None), Cooldown=-1), "Cooldown is a number of seconds"),
         (steps(), "at least one"),
         (steps((0, 10), (5, None)), "neither overlap nor leave a gap"),
         (steps((0, 10), (20, None)), "neither overlap nor leave a gap"),

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import World
 from turnout.aws import Event
+from turnout.cloudwatch.rules import checked
+from turnout.errors import AwsError
 
 ALARM: dict[str, Any] = {
     "AlarmName": "errors",
@@ -234,12 +236,21 @@ def test_alarms_go_on_after_a_restart_and_end_when_they_are_deleted(world: World
         ({"DatapointsToAlarm": 2}, "ValidationError"),
         ({"TreatMissingData": "good"}, "ValidationError"),
         ({"EvaluationPeriods": 2000}, "ValidationError"),
+        ({"Threshold": float("nan")}, "ValidationError"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "NotImplementedException"),
     ],
 )
 def test_an_alarm_that_could_not_be_evaluated_is_refused(world: World, change: dict[str, Any], code: str) -> None:
     with pytest.raises(ClientError, match=code):
         world.boto("cloudwatch").put_metric_alarm(**{**ALARM, **change})
+
+
+@pytest.mark.parametrize("member", ["ComparisonOperator", "EvaluationPeriods", "MetricName", "Threshold"])
+def test_an_alarm_without_what_it_needs_is_refused(member: str) -> None:
+    given = {name: value for name, value in ALARM.items() if name != member}
+    with pytest.raises(AwsError, match=member) as refused:
+        checked(given)
+    assert refused.value.code == "MissingParameter"
 
 
 def test_a_composite_alarm_is_not_kept_without_being_evaluated(world: World) -> None:

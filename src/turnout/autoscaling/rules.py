@@ -52,11 +52,13 @@ def check_policy(given: Mapping[str, Any], kind: str) -> None:
 
 def _check_tracking(tracking: Mapping[str, Any]) -> None:
     predefined, custom = tracking.get("PredefinedMetricSpecification"), tracking.get("CustomizedMetricSpecification")
-    if bool(predefined) == bool(custom):
+    if (predefined is None) == (custom is None):
         raise invalid("Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be given")
+    for member in ("ScaleOutCooldown", "ScaleInCooldown"):
+        _check_cooldown(member, tracking.get(member))
     if not tracking["TargetValue"] > 0:
         raise invalid(f"TargetValue must be greater than 0, not {tracking['TargetValue']}")
-    if custom:
+    if custom is not None:
         if custom.get("Metrics"):
             raise invalid("turnout tracks one metric, without metric math: give MetricName, Namespace and Statistic")
         if missing := [name for name in ("MetricName", "Namespace", "Statistic") if not custom.get(name)]:
@@ -75,9 +77,15 @@ def _check_tracking(tracking: Mapping[str, Any]) -> None:
         raise invalid(f"ResourceLabel is for {REQUESTS} only")
 
 
+def _check_cooldown(member: str, seconds: int | None) -> None:
+    if seconds is not None and seconds < 0:
+        raise invalid(f"{member} is a number of seconds, 0 or more, not {seconds}")
+
+
 def _check_steps(steps: Mapping[str, Any]) -> None:
     if not steps.get("AdjustmentType"):
         raise invalid("StepScalingPolicyConfiguration needs AdjustmentType")
+    _check_cooldown("Cooldown", steps.get("Cooldown"))
     adjustments = steps.get("StepAdjustments") or []
     if not adjustments:
         raise invalid("StepScalingPolicyConfiguration needs at least one of StepAdjustments")

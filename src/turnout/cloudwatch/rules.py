@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,11 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
                 " against a fixed Threshold (no metric math, anomaly detection or queries).",
                 501,
             )
+    for member in ("ComparisonOperator", "EvaluationPeriods", "MetricName", "Namespace", "Period", "Threshold"):
+        if given.get(member) is None:
+            raise AwsError("MissingParameter", f"The parameter {member} is required for an alarm on a metric.")
+    if not math.isfinite(given["Threshold"]):
+        raise AwsError("ValidationError", f"Threshold must be a finite number, not {given['Threshold']}.")
     comparison = given["ComparisonOperator"]
     if comparison not in COMPARISONS:
         raise AwsError(
@@ -60,9 +66,6 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
             f"ComparisonOperator {comparison}: turnout has no anomaly detection, only {', '.join(COMPARISONS)}.",
             501,
         )
-    for member in ("MetricName", "Namespace", "Period", "Threshold"):
-        if given.get(member) is None:
-            raise AwsError("MissingParameter", f"The parameter {member} is required for an alarm on a metric.")
     if bool(given.get("Statistic")) == bool(given.get("ExtendedStatistic")):
         message = "Exactly one of Statistic and ExtendedStatistic must be specified."
         raise AwsError("InvalidParameterCombination", message)
