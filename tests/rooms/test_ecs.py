@@ -33,6 +33,15 @@ def test_a_service_starts_its_desired_count_and_registers_the_allocated_ports(sh
     assert {task["startedBy"] for task in tasks} == {task_set["id"]}
 
 
+def test_a_service_of_many_tasks_starts_them_in_parts(shop: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turnout.ecs.acting.MOST_STARTS", 2)
+    shop.create(desiredCount=5)
+    shop.tick(3)
+    assert len(shop.tasks()) == 5
+    started = [message for message in shop.messages() if "has started" in message]
+    assert [message.split(" has started ")[1].split(" ")[0] for message in reversed(started)] == ["2", "2", "1"]
+
+
 def test_a_task_set_is_stable_only_when_all_targets_are_healthy(shop: Serving) -> None:
     shop.create()
     shop.tick()

@@ -41,7 +41,23 @@ def test_a_service_cannot_want_less_than_no_task(shop: Serving) -> None:
     shop.create()
     refused = ("InvalidParameterException", "Desired count must be zero or more.")
     assert refusal(shop.client.update_service, cluster="shop", service="web", desiredCount=-1) == refused
+    code, message = refusal(shop.client.update_service, cluster="shop", service="web", desiredCount=1_000_000)
+    assert (code, "5000" in message) == ("InvalidParameterException", True)
     assert refusal(shop.client.delete_service, cluster="shop", service="web")[0] == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"healthCheckGracePeriodSeconds": -1},
+        {"deploymentConfiguration": {"minimumHealthyPercent": 101}},
+        {"deploymentConfiguration": {"minimumHealthyPercent": -1}},
+    ],
+)
+def test_a_figure_that_no_service_could_live_with_is_refused(shop: Serving, change: dict[str, Any]) -> None:
+    shop.create()
+    code, _ = refusal(shop.client.update_service, cluster="shop", service="web", **change)
+    assert code == "InvalidParameterException"
 
 
 def test_a_code_deploy_service_takes_no_network_configuration_or_load_balancers(shop: Serving) -> None:

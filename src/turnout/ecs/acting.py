@@ -15,6 +15,9 @@ from turnout.ecs.states import SCHEDULER
 from turnout.ecs.task_rows import Task
 from turnout.store import Transaction
 
+MOST_STARTS = 50
+"""Of a service in one look, which is one transaction: the engine answers others between two looks."""
+
 
 class Acting:
     def __init__(self, room: Room) -> None:
@@ -125,6 +128,7 @@ class Acting:
         if definition is None:
             room.say(tx, service, f"{_of_set(service, one)}) was unable to start tasks: {one.task_definition} is gone.")
             return
+        count = min(count, MOST_STARTS)  # the rest at the next looks, which follow at once
         spec, tags = spec_of_set(room.sets.get(one.id), service, definition), tags_for(room, service, one)
         named = " ".join(f"(task {start_task(room, tx, spec, tags)})" for _ in range(count))
         room.say(tx, service, f"{_of_set(service, one)}) has started {count} tasks: {named}.")

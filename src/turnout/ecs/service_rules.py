@@ -11,6 +11,9 @@ from turnout.ecs.room import unsupported
 from turnout.errors import AwsError
 
 MOST_PERCENT, LEAST_HEALTHY_PERCENT = 200, 100
+MOST_TASKS = 5000
+"""AWS's quota of tasks per service, which cannot be raised."""
+LONGEST_GRACE_S = 2_147_483_647
 
 FROZEN = {
     "CODE_DEPLOY": {
@@ -42,10 +45,12 @@ INSTEAD = {
 
 
 def desired_count(asked: Mapping[str, Any], default: int) -> int:
-    """How many tasks are wanted. Raises InvalidParameterException for less than none."""
+    """How many tasks are wanted. Raises InvalidParameterException for less than none, and for more than AWS's quota."""
     desired: int = asked.get("desiredCount", default)
     if desired < 0:
         raise _invalid("Desired count must be zero or more.")
+    if desired > MOST_TASKS:
+        raise _invalid(f"Desired count must be {MOST_TASKS} or less, the quota of tasks per service, not {desired}.")
     return desired
 
 
@@ -57,6 +62,9 @@ def check_options(asked: Mapping[str, Any], controller: str) -> None:
                 f"The DAEMON scheduling strategy is not supported with a {controller} deployment controller."
             )
         raise unsupported("the DAEMON scheduling strategy")
+    grace_s = asked.get("healthCheckGracePeriodSeconds", 0)
+    if not 0 <= grace_s <= LONGEST_GRACE_S:
+        raise _invalid(f"healthCheckGracePeriodSeconds must be between 0 and {LONGEST_GRACE_S}, not {grace_s}.")
     configuration = asked.get("deploymentConfiguration", {})
     if configuration.get("deploymentCircuitBreaker", {}).get("enable"):
         if controller != "ECS":
@@ -101,8 +109,8 @@ def deployment_configuration(asked: Mapping[str, Any], former: Mapping[str, Any]
     if asked.get("strategy") and strategy_of(asked) != strategy_of(kept):
         kept = {member: value for member, value in kept.items() if member not in SHIFTING_MEMBERS}
     made = {"maximumPercent": MOST_PERCENT, "minimumHealthyPercent": LEAST_HEALTHY_PERCENT, **kept, **asked}
-    if made["maximumPercent"] < 100 or made["minimumHealthyPercent"] < 0:
-        raise _invalid("maximumPercent must be at least 100, minimumHealthyPercent at least 0.")
+    if made["maximumPercent"] < 100 or not 0 <= made["minimumHealthyPercent"] <= 100:
+        raise _invalid("maximumPercent must be at least 100, minimumHealthyPercent between 0 and 100.")
     if strategy_of(made) == "ROLLING" and made["maximumPercent"] == 100 == made["minimumHealthyPercent"]:
         raise _invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
     return shifting_configuration(made)
