@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.balancer import Application, Balancer, Client, Load, answers, get, running, until
+from turnout.loadbalancer.envoy.watchers import Watchers
 from turnout.loadbalancer.proxy import Interruption
 
 pytestmark = pytest.mark.real
@@ -223,6 +224,31 @@ def test_a_port_that_is_taken_is_named_and_served_once_it_is_free(
                 other.close()
                 await until(lambda: answers(port, "blue"))
                 assert balancer.room.ports() == {listener: f"http://127.0.0.1:{port}"}
+        await blue.stop()
+
+    asyncio.run(story())
+
+
+def test_a_listener_for_which_the_kernel_has_no_watcher_left_says_what_to_raise_and_is_served_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is told to the engine, not used up: other Envoys of this user would end by that."""
+    available = Watchers.available
+
+    async def story() -> None:
+        blue = await Application("blue").start()
+        async with running(tmp_path / "home") as balancer:
+            b = await balancer.group("blue", blue.port)
+            web = await balancer.balancer()
+            monkeypatch.setattr(Watchers, "available", lambda self, wanted: 0)
+            listener = await balancer.listen(web, 80, **{b: 1})
+            assert listener not in balancer.room.ports()
+            described = await balancer.asks("DescribeLoadBalancers", LoadBalancerArns=[web])
+            state = described["LoadBalancers"][0]["State"]
+            assert state["Code"] == "active_impaired"
+            assert "Raise fs.inotify.max_user_instances" in state["Reason"]
+            monkeypatch.setattr(Watchers, "available", available)
+            await until(lambda: answers(balancer.port(80), "blue"))
         await blue.stop()
 
     asyncio.run(story())

@@ -125,7 +125,8 @@ class BalancerTraffic:
     async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
         name = group_name(target_group_arn)
         weight, ports = self._weight(region, target_group_arn)
-        is_accepted, version = await self._proxy.in_force(ports)
+        silent = [error for port in sorted(ports) if (error := self._proxy.bound(port).error)]
+        is_accepted, version = (False, "none") if silent else await self._proxy.in_force(ports)
         first = (await self._proxy.counters([name])).groups[name]
         begun = asyncio.get_running_loop().time()
         await self._proxy.pause(SAMPLES_APART_S)
@@ -137,7 +138,6 @@ class BalancerTraffic:
         if weight:
             problem = f"it has weight {weight}"
         elif not is_accepted:
-            silent = [error for port in sorted(ports) if (error := self._proxy.bound(port).error)]
             problem = silent[0] if silent else f"version {version} of the weights is not accepted yet"
         elif moved:
             problem = f"{moved} requests in {apart_ms:.0f} ms"
