@@ -74,6 +74,11 @@ class BlueGreen(Balanced):
         made = self.codedeploy.create_deployment(**self.names, revision=revision, deploymentConfigName=config)
         return str(made["deploymentId"])
 
+    def events(self, deployment: str) -> dict[str, dict[str, Any]]:
+        """Lifecycle event → what GetDeploymentTarget says of it, in their order."""
+        found = self.codedeploy.get_deployment_target(deploymentId=deployment, targetId=f"{CLUSTER}:{self.name}")
+        return {one["lifecycleEventName"]: one for one in found["deploymentTarget"]["ecsTarget"]["lifecycleEvents"]}
+
     def info(self, deployment: str) -> dict[str, Any]:
         return dict(self.codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"])
 
