@@ -153,8 +153,8 @@ def run_of(row: sqlite3.Row) -> Run:
         lane=row["lane"],
         cause=row["cause"],
         status=Status(row["status"]),
-        spec=json.loads(row["spec"]),
-        facts=json.loads(row["facts"]),
+        spec=_document(row["spec"]),
+        facts=_document(row["facts"]),
         stop=None if row["stop"] is None else json.loads(row["stop"]),
         code=row["code"],
         message=row["message"],
@@ -171,8 +171,8 @@ def step_of(row: sqlite3.Row) -> Step:
         rank=row["rank"],
         name=row["name"],
         status=Status(row["status"]),
-        spec=json.loads(row["spec"]),
-        result=json.loads(row["result"]),
+        spec=_document(row["spec"]),
+        result=_document(row["result"]),
         answer=None if row["answer"] is None else json.loads(row["answer"]),
         note=row["note"],
         attempts=row["attempts"],
@@ -186,3 +186,9 @@ def step_of(row: sqlite3.Row) -> Step:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
     )
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Most are empty, and steps are read more often than anything else."""
+    found: dict[str, Any] = {} if text == "{}" else json.loads(text)
+    return found
