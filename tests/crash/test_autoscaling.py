@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import World
+from tests.crash.kept import keep_others
 from tests.rooms.scaling import Scaling
-from turnout.clock import ManualClock
-from turnout.gateway.others import Others
 
 EVERY = int(os.environ.get("TURNOUT_CRASH_EVERY", "1" if os.environ.get("CI") else "3"))
 """Every how-manieth point is tried: all in CI, one in three on a laptop."""
@@ -25,23 +24,10 @@ class Killed(BaseException):
     """SIGKILL at a point."""
 
 
-class Kept:
-    """moto's records go through every death unharmed: that they survive a real one has tests of its own."""
-
-    def __init__(self, others: Others) -> None:
-        self.handle, self.call = others.handle, others.call
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scaling]:
     """A service of two tasks whose policy has seen three bad minutes, and has not been evaluated yet."""
-    with pytest.MonkeyPatch.context() as patch:
-        kept = Kept(Others(tmp_path_factory.mktemp("moto"), ManualClock()))
-        patch.setattr("turnout.app.Others", lambda folder, clock: kept)
+    with keep_others(tmp_path_factory.mktemp("moto")):
         world = World(tmp_path_factory.mktemp("staged"))
         scaling = Scaling(world)
         scaling.register()

@@ -12,32 +12,18 @@ import pytest
 
 from tests.conftest import World
 from tests.crash.dying import survive
+from tests.crash.kept import keep_others
 from tests.rooms.shifting import HOOK, ROLE, WEB, Shop
-from turnout.clock import ManualClock
-from turnout.gateway.others import Others
 
 EVERY = int(os.environ.get("TURNOUT_CRASH_EVERY", "1" if os.environ.get("CI") else "5"))
 """Every how-manieth point is tried: all in CI, one in five on a laptop."""
 SPAN_S = 1500.0
 
 
-class Kept:
-    """moto's records go through every death unharmed: that they survive a real one has tests of its own."""
-
-    def __init__(self, others: Others) -> None:
-        self.handle, self.call = others.handle, others.call
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A stable service under CANARY with a hook: each run starts from a copy of its home."""
-    with pytest.MonkeyPatch.context() as patch:
-        kept = Kept(Others(tmp_path_factory.mktemp("moto"), ManualClock()))
-        patch.setattr("turnout.app.Others", lambda folder, clock: kept)
+    with keep_others(tmp_path_factory.mktemp("moto")):
         world = World(tmp_path_factory.mktemp("staged"))
         shop = Shop(world)
         hook = {"hookTargetArn": HOOK, "roleArn": ROLE, "lifecycleStages": ["PRE_SCALE_UP", "PRODUCTION_TRAFFIC_SHIFT"]}

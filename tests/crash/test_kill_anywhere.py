@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import World
+from tests.crash.kept import keep_others
 from tests.crash.story import is_at_rest, ledger, push, stage
-from turnout.clock import ManualClock
-from turnout.gateway.others import Others
 
 EVERY = int(os.environ.get("TURNOUT_CRASH_EVERY", "1" if os.environ.get("CI") else "5"))
 """Every how-manieth point is tried: all in CI, one in five on a laptop."""
@@ -46,23 +45,10 @@ class Fuse:
             raise Killed(point)
 
 
-class Kept:
-    """moto's records go through every death unharmed: that they survive a real one has tests of its own."""
-
-    def __init__(self, others: Others) -> None:
-        self.handle, self.call = others.handle, others.call
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world at rest, with the stack and its first release: each run starts from a copy of its home."""
-    with pytest.MonkeyPatch.context() as patch:
-        kept = Kept(Others(tmp_path_factory.mktemp("moto"), ManualClock()))
-        patch.setattr("turnout.app.Others", lambda folder, clock: kept)
+    with keep_others(tmp_path_factory.mktemp("moto")):
         world = World(tmp_path_factory.mktemp("staged"))
         stage(world)
         world.close()
