@@ -78,3 +78,8 @@ def live() -> Iterator[Live]:
         yield Live(scene, running, clients, made)
     finally:
         scene.end()
+
+
+@pytest.fixture(scope="session")
+def aws() -> str:
+    return part("the AWS CLI", CACHE / "awscli" / "bin" / "aws")

@@ -37,11 +37,6 @@ def deployment(live: Live) -> str:
 
 
 @pytest.fixture(scope="module")
-def aws() -> str:
-    return part("the AWS CLI", CACHE / "awscli" / "bin" / "aws")
-
-
-@pytest.fixture(scope="module")
 def ecs_deploy() -> str:
     return part("ecs-deploy", CACHE / "ecs-deploy" / "bin" / "ecs")
 
