@@ -15,6 +15,7 @@ WORDS = {
     "traffic",
     "routes",
     "leaving",
+    "owntags",
     "taskdef",
     "yamlfile",
     "hookplace",

@@ -252,7 +252,8 @@ def test_xml_escapes_values_and_leaves_out_what_is_not_there() -> None:
 @pytest.mark.parametrize("number", [b"Infinity", b"-Infinity", b"NaN", b"1e400"])
 def test_a_number_that_no_sdk_can_write_is_refused_instead_of_taken_for_a_bug(number: bytes) -> None:
     with pytest.raises(AwsError) as refused:
-        parse(operation("ecs", "ListServices"), "json", wire(b'{"maxResults": %s}' % number))
+        listing = operation("ecs", "ListServices")
+        validate(listing, parse(listing, "json", wire(b'{"maxResults": %s}' % number)))
     assert refused.value.code == "SerializationException"
 
 
@@ -269,3 +270,33 @@ def test_xml_never_holds_a_character_that_no_parser_reads() -> None:
     answer = serialize(described, "query", tags, "r")
     assert "'\ufffd\ufffd\ufffd' not found" in "".join(ElementTree.fromstring(error.body).itertext())
     assert "a\ufffdb\tc\N{ROCKET}" in "".join(ElementTree.fromstring(answer.body).itertext())
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "body", "why"),
+    [
+        ("ecs", "UpdateService", {"service": "web", "desiredCount": 1.5}, "1.5 at 'desiredCount'.* an integer"),
+        ("ecs", "UpdateService", {"service": "web", "desiredCount": True}, "true at 'desiredCount'.* an integer"),
+        ("ecs", "UpdateService", {"service": "web", "desiredCount": "2"}, "\"2\" at 'desiredCount'.* an integer"),
+        ("ecs", "UpdateService", {"service": 7}, "7 at 'service'.* a string"),
+        ("ecs", "UpdateService", {"service": "web", "forceNewDeployment": "true"}, "true or false"),
+        ("ecs", "DescribeServices", {"services": "web"}, "\"web\" at 'services'.* a list"),
+        ("ecs", "CreateService", {"deploymentConfiguration": []}, r"\[\] at 'deploymentConfiguration'.* a structure"),
+        ("codedeploy", "TagResource", {"ResourceArn": "a", "Tags": [{"Key": 1}]}, "1 at 'Tags.1.member.Key'"),
+        ("application-autoscaling", "PutScalingPolicy", {"StepScalingPolicyConfiguration": {"Cooldown": "x"}}, "Cool"),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["json", CBOR])
+def test_a_value_of_another_type_cannot_be_read_whatever_else_is_wrong(
+    protocol: str, service: str, name: str, body: dict[str, object], why: str
+) -> None:
+    """And is not taken for what Python can make of it: AWS says so of "1" for a number, in every service."""
+    written = json.dumps(body).encode() if protocol == "json" else cbor2.dumps(body)
+    with pytest.raises(AwsError, match=why) as refused:
+        validate(operation(service, name), parse(operation(service, name), protocol, wire(written)))
+    assert refused.value.code == "SerializationException"
+
+
+def test_whole_numbers_are_integers_however_json_writes_them() -> None:
+    body = b'{"service": "web", "desiredCount": 2.0}'
+    assert parse(operation("ecs", "UpdateService"), "json", wire(body)) == {"service": "web", "desiredCount": 2}

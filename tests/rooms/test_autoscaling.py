@@ -178,6 +178,24 @@ def test_requests_per_target_scale_by_what_the_balancer_counts(world: World) -> 
     assert scaling.desired() == 5, "500 a minute on two tasks, to be 100 on each"
 
 
+def test_requests_are_only_counted_where_the_load_balancer_leads_to_the_target_group(world: World) -> None:
+    """AWS refuses the policy as well: its alarms would never see a datapoint."""
+    scaling = Scaling(world)
+    scaling.register()
+    (balancer,) = scaling.shop.elb.describe_load_balancers()["LoadBalancers"]
+    name = resource_of(balancer["LoadBalancerArn"]).removeprefix("loadbalancer/")
+    idle = scaling.shop.elb.create_target_group(Name="idle", Protocol="HTTP", Port=80, VpcId="vpc-1")["TargetGroups"][0]
+    labels = (
+        f"{name}/{resource_of(idle['TargetGroupArn'])}",
+        f"app/other/0123456789abcdef/{resource_of(scaling.shop.blue)}",
+    )
+    for label in labels:
+        metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label}
+        with pytest.raises(ClientError, match=r"ValidationException.*does not route traffic to the target group"):
+            scaling.track(target=100.0, PredefinedMetricSpecification=metric)
+    assert scaling.client.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"] == []
+
+
 def test_scaling_in_waits_for_the_end_of_a_deployment_and_scaling_out_does_not(world: World) -> None:
     scaling = Scaling(world, "BLUE_GREEN")
     scaling.register()
@@ -286,6 +304,10 @@ def test_policies_and_targets_that_make_no_sense_are_refused(scaling: Scaling) -
         (track(), "Exactly one of"),
         (predefined("ALBRequestCountPerTarget"), "needs the ResourceLabel"),
         (predefined("ECSServiceAverageCPUUtilization", ResourceLabel="app/a/1/targetgroup/b/2"), "is for ALBRequest"),
+        (
+            predefined("ALBRequestCountPerTarget", ResourceLabel="app/a/1/targetgroup/b/2"),
+            "no target group .*targetgroup/b/2",
+        ),
         (predefined("RDSReaderAverageCPUUtilization"), "no metric of an ECS service"),
         (track(CustomizedMetricSpecification={"MetricName": "Jobs"}), "needs Namespace, Statistic"),
         (track(TargetValue=0.0, CustomizedMetricSpecification=METRIC), "greater than 0"),

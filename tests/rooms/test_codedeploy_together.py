@@ -233,11 +233,19 @@ def test_awss_laxness_is_had_for_a_tag_only_and_only_where_aws_is_lax(
 
 
 def test_a_tag_that_says_nothing_known_is_refused(stack: Stack) -> None:
-    tags = [{"Key": "turnout:target-health", "Value": "maybe"}]
-    for name in ("deploymentgroup:shop/live", "application:shop"):
-        arn = f"arn:aws:codedeploy:us-east-1:000000000000:{name}"
-        with pytest.raises(ClientError, match="is wait or ignore, not 'maybe'"):
+    group, application = "deploymentgroup:shop/live", "application:shop"
+    refused = [
+        (group, "turnout:target-health", "maybe", "must be one of: wait, ignore; not 'maybe'"),
+        (application, "turnout:target-health", "ignore", "belongs on a deployment group, not on this application"),
+        (group, "turnout:long-connections", "leave", "belongs on a listener, not on this deployment group"),
+        (group, "turnout:target-heath", "ignore", r"turnout:target-health \(of a deployment group\)"),
+    ]
+    for name, key, value, why in refused:
+        arn, tags = f"arn:aws:codedeploy:us-east-1:000000000000:{name}", [{"Key": key, "Value": value}]
+        with pytest.raises(ClientError, match=f"InvalidTagsToAddException.*{why}"):
             stack.codedeploy.tag_resource(ResourceArn=arn, Tags=tags)
+    with pytest.raises(ClientError, match="InvalidTagsToAddException"):
+        stack.codedeploy.create_application(applicationName="more", computePlatform="ECS", tags=tags)
 
 
 def test_a_restart_in_the_middle_changes_nothing(stack: Stack, world: World) -> None:

@@ -346,6 +346,18 @@ def test_lists_have_pages(shop: Serving) -> None:
     assert (code, message) == ("InvalidParameterException", "Services cannot be greater than 10.")
 
 
+def test_tasks_are_started_one_to_ten_at_a_time(shop: Serving) -> None:
+    shop.create(desiredCount=0)
+    job = {"cluster": "shop", "taskDefinition": shop.register("job")}
+    for count in (-1, 0, 11):
+        code, message = refusal(shop.client.run_task, **job, count=count)
+        assert (code, message) == ("InvalidParameterException", f"count must be between 1 and 10, not {count}.")
+    for instances in ([], ["here"] * 11):
+        code, message = refusal(shop.client.start_task, **job, containerInstances=instances)
+        assert (code, message) == ("InvalidParameterException", "Between 1 and 10 containerInstances can be named.")
+    assert len(shop.client.run_task(**job, count=10)["tasks"]) == 10
+
+
 def test_a_task_is_run_once_and_tells_how_it_ended(shop: Serving) -> None:
     shop.create(desiredCount=0)
     ran = shop.client.run_task(

@@ -290,10 +290,16 @@ def test_a_port_that_another_process_holds_impairs_the_load_balancer(stack: Stac
 def test_the_policy_for_long_connections_is_a_tag_of_a_listener_and_checked(stack: Stack) -> None:
     tag = {"Key": "turnout:long-connections", "Value": "leave"}
     stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[tag])
-    with pytest.raises(ClientError, match="'soon'; it must be one of: cut, leave, announce"):
+    with pytest.raises(ClientError, match="must be one of: cut, leave, announce; not 'soon'"):
         stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[{**tag, "Value": "soon"}])
-    with pytest.raises(ClientError, match="belongs on a listener"):
+    with pytest.raises(ClientError, match="belongs on a listener, not on this target group"):
         stack.elb.add_tags(ResourceArns=[stack.blue], Tags=[tag])
+    with pytest.raises(ClientError, match="belongs on a listener, not on this load balancer"):
+        stack.elb.create_load_balancer(Name="tagged", Subnets=stack.subnets(), Tags=[tag])
+    with pytest.raises(ClientError, match=r"turnout:long-connections \(of a listener\)"):
+        stack.elb.add_tags(ResourceArns=[stack.listener], Tags=[{"Key": "turnout:long-conections", "Value": "leave"}])
+    with pytest.raises(ClientError, match="LoadBalancerNotFound"):
+        stack.elb.describe_load_balancers(Names=["tagged"])
     described = stack.elb.describe_tags(ResourceArns=[stack.listener])["TagDescriptions"]
     assert described[0]["Tags"] == [tag]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnout.aws import Aws
-from turnout.names import resource_of
+from turnout.errors import AwsError
+from turnout.names import arn, resource_of
 from turnout.routes import weights_of
 
 Document = dict[str, Any]
@@ -28,16 +29,40 @@ def is_deploying(service: Mapping[str, Any]) -> bool:
     return len(sets) > 1 or "currentServiceDeployment" in service
 
 
+async def check_route(aws: Aws, region: str, policy: Mapping[str, Any]) -> None:
+    """Raise ValidationException for a ResourceLabel whose load balancer does not lead to its target group, as AWS does:
+    there would never be a datapoint.
+    """
+    if (label := _label_of(policy)) is None:
+        return
+    balancer, _, group = label.partition("/targetgroup/")
+    group_arn = arn("elasticloadbalancing", region, f"targetgroup/{group}")
+    found = await aws.find(
+        "elbv2", "DescribeTargetGroups", region, missing="TargetGroupNotFound", TargetGroupArns=[group_arn]
+    )
+    if found is None:
+        raise AwsError(
+            "ValidationException", f"There is no target group {group_arn}, which ResourceLabel {label} names"
+        )
+    leading = found["TargetGroups"][0]["LoadBalancerArns"]
+    if arn("elasticloadbalancing", region, f"loadbalancer/{balancer}") not in leading:
+        by = ", ".join(resource_of(one).removeprefix("loadbalancer/") for one in leading) or "none"
+        raise AwsError(
+            "ValidationException",
+            f"The load balancer does not route traffic to the target group: {balancer} has no listener or rule that"
+            f" forwards to targetgroup/{group} ({by} does)",
+        )
+
+
 async def with_live_group(aws: Aws, region: str, policy: Document, service: Document) -> Document:
     """The policy with the ResourceLabel of the target group that serves now, if it names another of the service's.
 
     A blue/green deployment changes the group that serves. AWS's alarms stay with the one of the label, and that is why
     AWS does not support ALBRequestCountPerTarget with such deployments (docs/choices.md).
     """
-    tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
-    label = (tracking.get("PredefinedMetricSpecification") or {}).get("ResourceLabel")
-    if not label:
+    if (label := _label_of(policy)) is None:
         return policy
+    tracking = policy["TargetTrackingScalingPolicyConfiguration"]
     balancer, _, group = label.partition("/targetgroup/")
     live = await _live_group(aws, region, service, f"targetgroup/{group}")
     if live is None:
@@ -47,6 +72,13 @@ async def with_live_group(aws: Aws, region: str, policy: Document, service: Docu
         **policy,
         "TargetTrackingScalingPolicyConfiguration": {**tracking, "PredefinedMetricSpecification": metric},
     }
+
+
+def _label_of(policy: Mapping[str, Any]) -> str | None:
+    """ "app/web/0123/targetgroup/web-green/4567", where the policy tracks requests per target."""
+    tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
+    label: str | None = (tracking.get("PredefinedMetricSpecification") or {}).get("ResourceLabel")
+    return label or None
 
 
 async def _live_group(aws: Aws, region: str, service: Document, labelled: str) -> str | None:

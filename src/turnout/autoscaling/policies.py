@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from turnout.autoscaling.live import check_route
 from turnout.autoscaling.room import DIMENSION, Document, Room, is_ours, named, page
 from turnout.autoscaling.rules import check_policy, check_resource
 from turnout.autoscaling.tracking import alarm_name
@@ -25,6 +26,7 @@ class Policies(Room):
         was = self.policies.find(call.region, key) or {}
         kind = call.get("PolicyType") or was.get("PolicyType", "StepScaling")
         check_policy(call.input, kind)
+        await check_route(self.aws, call.region, call.input)
         policy: Document = {
             "PolicyARN": was.get("PolicyARN") or _policy_arn(call.region, resource, name),
             "PolicyName": name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from turnout.aws import Answer, Call
 from turnout.clock import Clock
 from turnout.codedeploy.records import Records, check_batch, page, without_tags
+from turnout.codedeploy.tags import check_tags
 from turnout.errors import AwsError
 from turnout.names import new_uuid
 
@@ -23,6 +24,7 @@ class Applications:
             )
         if self._records.applications.find(call.region, name) is not None:
             raise AwsError("ApplicationAlreadyExistsException", f"Application already exists: {name}")
+        check_tags(call.get("tags", []), of_group=False)
         application = {
             "applicationId": new_uuid(),
             "applicationName": name,

@@ -15,9 +15,7 @@ from turnout.codedeploy.group_rules import pair_of
 from turnout.codedeploy.records import Document, Records
 from turnout.errors import AwsError
 from turnout.names import is_arn, resource_of
-
-TARGET_HEALTH_TAG = "turnout:target-health"
-TARGET_HEALTH = ("wait", "ignore")
+from turnout.owntags import DEPLOYMENT_GROUP, TARGET_HEALTH_TAG, fault_of
 
 
 def check_tags(tags: Sequence[Document], *, of_group: bool) -> None:
@@ -25,12 +23,8 @@ def check_tags(tags: Sequence[Document], *, of_group: bool) -> None:
     for tag in tags:
         if "Key" not in tag:
             raise AwsError("InvalidTagsToAddException", "Each of Tags must have a Key.")
-        if tag["Key"] == TARGET_HEALTH_TAG and (not of_group or tag.get("Value") not in TARGET_HEALTH):
-            raise AwsError(
-                "InvalidTagsToAddException",
-                f"The tag {TARGET_HEALTH_TAG} belongs to a deployment group, and is {' or '.join(TARGET_HEALTH)}, not"
-                f" {tag.get('Value')!r}.",
-            )
+        if fault := fault_of(tag["Key"], tag.get("Value"), DEPLOYMENT_GROUP if of_group else "application"):
+            raise AwsError("InvalidTagsToAddException", fault)
 
 
 def ignores_target_health(group: Document, config: Document) -> bool:

@@ -20,13 +20,20 @@ MOST_STARTED, MOST_DESCRIBED = 10, 100
 
 class Tasks(TaskDefinitions):
     def run_task(self, call: Call) -> Answer:
-        return self._started(call, call.get("count", 1))
+        count = call.get("count", 1)
+        if not 1 <= count <= MOST_STARTED:
+            raise AwsError("InvalidParameterException", f"count must be between 1 and {MOST_STARTED}, not {count}.")
+        return self._started(call, count)
 
     def start_task(self, call: Call) -> Answer:
         """As RunTask, on the container instances that are named: there is only one."""
         cluster = self.cluster_of(call)
         own = container_instance_arn(self, call.region, cluster)
         wanted = call["containerInstances"]
+        if not 1 <= len(wanted) <= MOST_STARTED:
+            raise AwsError(
+                "InvalidParameterException", f"Between 1 and {MOST_STARTED} containerInstances can be named."
+            )
         failures = [{"arn": text, "reason": "MISSING"} for text in wanted if text not in (own, own.rsplit("/", 1)[-1])]
         answer = self._started(call, len(wanted) - len(failures))
         return {**answer, "failures": failures}
@@ -37,8 +44,6 @@ class Tasks(TaskDefinitions):
         cause = f"{call.cause}/RunTask" if call.cause else token and f"token:{call.region}/{cluster}/{token}"
         if known := self.tasks.of_cause(cause):
             return {"tasks": [self._described_task(task) for task in known], "failures": []}
-        if not 0 <= count <= MOST_STARTED:
-            raise AwsError("InvalidParameterException", f"Count must be between 1 and {MOST_STARTED}.")
         if call.get("volumeConfigurations"):
             raise unsupported("volumeConfigurations")
         definition = self.usable_definition(call.region, call["taskDefinition"])

@@ -50,6 +50,33 @@ class Reply:
     body: bytes
 
 
+class _JsonParser(PROTOCOL_PARSERS["json"]):  # type: ignore[misc]
+    """moto's, without what it makes of a value of another type: 1 of "1", true and 1.5, letters of a text where a list
+    belongs. Such a value stays as it was written, and `validate` refuses it.
+    """
+
+    def _parse_integer(self, shape: Shape, value: Any) -> Any:
+        """JSON has one kind of number: 1.0 is 1."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    def _parse_float(self, shape: Shape, value: Any) -> Any:
+        """SDKs write what JSON has no numbers for as words."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if is_whole or value in ("NaN", "Infinity", "-Infinity") else value
+
+    def _parse_list(self, shape: Shape, value: Any) -> Any:
+        return super()._parse_list(shape, value) if isinstance(value, list) else value
+
+    def _parse_map(self, shape: Shape, value: Any) -> Any:
+        return super()._parse_map(shape, value) if isinstance(value, dict) else value
+
+    def _parse_structure(self, shape: Shape, value: Any) -> Any:
+        return super()._parse_structure(shape, value) if isinstance(value, dict) else value
+
+    _parse_byte = _parse_short = _parse_long = _parse_integer
+    _parse_double = _parse_float
+
+
 def parse(operation: OperationModel, protocol: str, wire: Wire) -> dict[str, Any]:
     """The input with wire names; times are unix seconds. Members that are null count as absent."""
     shape = operation.input_shape
@@ -65,7 +92,7 @@ def parse(operation: OperationModel, protocol: str, wire: Wire) -> dict[str, Any
     if protocol == "json":
         _check_json(wire.body)
     values = MultiDict(parse_qsl(wire.query, keep_blank_values=True))
-    parser = PROTOCOL_PARSERS[protocol](operation, timestamp_parser=_seconds)
+    parser = (_JsonParser if protocol == "json" else PROTOCOL_PARSERS[protocol])(operation, timestamp_parser=_seconds)
     try:
         if protocol == "query":
             values.update(parse_qsl(wire.body.decode(), keep_blank_values=True))

@@ -1,11 +1,16 @@
-"""Input against the model: required members, types, enums, lengths, ranges and patterns, in AWS's words."""
+"""Input against the model: required members, types, enums, lengths, ranges and patterns, in AWS's words.
+
+A value of another type than the model's cannot even be read, whatever else may be wrong: SerializationException, in
+every service. What can be read and does not fit is the service's own error.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from moto.core.model import OperationModel, Shape
 
@@ -14,11 +19,18 @@ from turnout.errors import AwsError
 CODES = {"ecs": "InvalidParameterException", "elbv2": "ValidationError", "codebuild": "InvalidInputException"}
 """What a service calls an input that does not fit; the others say ValidationException."""
 
+LONGEST = 80
+"""Characters of a value that are repeated to the caller."""
 _LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
 """What an SDK can send: a larger number would not fit a column either."""
 
-Fault = tuple[str, str, bool]
-"""(path of the member, what is wrong, whether it is missing)"""
+
+class Fault(NamedTuple):
+    path: str
+    """Of the member."""
+    why: str
+    is_missing: bool = False
+    is_other_type: bool = False
 
 
 def validate(operation: OperationModel, params: dict[str, Any]) -> None:
@@ -27,11 +39,13 @@ def validate(operation: OperationModel, params: dict[str, Any]) -> None:
     faults = [] if shape is None else list(_faults(shape, params, ""))
     if not faults:
         return
-    path, _, is_missing = faults[0]
+    if unreadable := next((fault for fault in faults if fault.is_other_type), None):
+        raise AwsError("SerializationException", unreadable.why)
+    first = faults[0]
     service = operation.service_model.service_name
-    code = _own_code(operation, path, is_missing) or CODES.get(service, "ValidationException")
+    code = _own_code(operation, first.path, first.is_missing) or CODES.get(service, "ValidationException")
     count = "1 validation error" if len(faults) == 1 else f"{len(faults)} validation errors"
-    raise AwsError(code, f"{count} detected: " + "; ".join(fault for _, fault, _ in faults))
+    raise AwsError(code, f"{count} detected: " + "; ".join(fault.why for fault in faults))
 
 
 def _own_code(operation: OperationModel, path: str, is_missing: bool) -> str | None:
@@ -87,7 +101,8 @@ def _structure_faults(shape: Shape, value: Any, path: str) -> Iterator[Fault]:
     for name in shape.required_members:
         if value.get(name) is None:
             at = f"{path}.{name}".lstrip(".")
-            yield at, f"Value null at '{at}' failed to satisfy constraint: Member must not be null", True
+            why = f"Value null at '{at}' failed to satisfy constraint: Member must not be null"
+            yield Fault(at, why, is_missing=True)
     for name, member in shape.members.items():
         if value.get(name) is not None:
             yield from _faults(member, value[name], f"{path}.{name}".lstrip("."))
@@ -116,11 +131,17 @@ def _size_faults(shape: Shape, value: Any, size: float, path: str, what: str) ->
 
 
 def _constraint(path: str, value: Any, constraint: str) -> Fault:
-    return path, f"Value '{value}' at '{path}' failed to satisfy constraint: {constraint}", False
+    return Fault(path, f"Value '{value}' at '{path}' failed to satisfy constraint: {constraint}")
 
 
 def _wrong_type(path: str, value: Any, expected: str) -> Fault:
-    return _constraint(path, value, f"Member must be {expected}, not {type(value).__name__}")
+    return Fault(path, f"{_written(value)} at '{path}' can not be converted to {expected}", is_other_type=True)
+
+
+def _written(value: Any) -> str:
+    """A value as the caller wrote it, shortened."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 @cache

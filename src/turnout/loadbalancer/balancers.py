@@ -56,7 +56,7 @@ class Balancers(Room):
                     )
                 return {"LoadBalancers": [self._balancer(call.region, same)]}
             self.records.balancers.put(tx, call.region, balancer["LoadBalancerArn"], balancer)
-            if tags := merged({}, call.get("Tags") or []):
+            if tags := merged(balancer["LoadBalancerArn"], {}, call.get("Tags") or []):
                 self.records.tags.put(tx, call.region, balancer["LoadBalancerArn"], tags)
         return {"LoadBalancers": [self._balancer(call.region, balancer)]}
 

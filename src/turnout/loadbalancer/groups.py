@@ -69,7 +69,7 @@ class TargetGroups(Room):
                     )
                 return {"TargetGroups": [self._group(same)]}
             self.records.groups.put(tx, call.region, group["TargetGroupArn"], group)
-            if tags := merged({}, call.get("Tags") or []):
+            if tags := merged(group["TargetGroupArn"], {}, call.get("Tags") or []):
                 self.records.tags.put(tx, call.region, group["TargetGroupArn"], tags)
             self.tell(tx, groups=(group["TargetGroupArn"],))
         return {"TargetGroups": [self._group(group)]}

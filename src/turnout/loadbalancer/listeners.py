@@ -9,7 +9,7 @@ from turnout.loadbalancer.actions import normal_actions
 from turnout.loadbalancer.attributes import LISTENER, changed, described
 from turnout.loadbalancer.forwarding import Forwarding
 from turnout.loadbalancer.records import Document, child_arn, page
-from turnout.loadbalancer.tags import check_policy, merged
+from turnout.loadbalancer.tags import merged
 
 
 class Listeners(Forwarding):
@@ -24,7 +24,6 @@ class Listeners(Forwarding):
         actions = normal_actions(call["DefaultActions"])
         self.check_groups(call.region, balancer_arn, actions)
         listener_arn = child_arn(balancer_arn, "loadbalancer", "listener")
-        check_policy(listener_arn, call.get("Tags") or [])
         listener: Document = {
             "ListenerArn": listener_arn,
             "LoadBalancerArn": balancer_arn,
@@ -50,7 +49,7 @@ class Listeners(Forwarding):
                 "IsDefault": True,
             }
             self.put_forwarding(tx, call.region, listener_arn, default)
-            if tags := merged({}, call.get("Tags") or []):
+            if tags := merged(listener_arn, {}, call.get("Tags") or []):
                 self.records.tags.put(tx, call.region, listener_arn, tags)
         return {"Listeners": [listener]}
 

@@ -34,7 +34,7 @@ class Rules(Forwarding):
                 "IsDefault": False,
             }
             self.put_forwarding(tx, call.region, listener_arn, rule)
-            if tags := merged({}, call.get("Tags") or []):
+            if tags := merged(rule["RuleArn"], {}, call.get("Tags") or []):
                 self.records.tags.put(tx, call.region, rule["RuleArn"], tags)
         return {"Rules": [rule]}
 

@@ -9,9 +9,16 @@ from turnout.aws import Answer, Call
 from turnout.errors import AwsError
 from turnout.loadbalancer.records import kind_of
 from turnout.loadbalancer.room import Room
-from turnout.traffic import LONG_CONNECTIONS, LONG_CONNECTIONS_TAG
+from turnout.owntags import LISTENER, fault_of
+from turnout.traffic import LONG_CONNECTIONS_TAG
 
 MOST = 50
+KINDS = {
+    "loadbalancer": "load balancer",
+    "listener": LISTENER,
+    "listener-rule": "rule",
+    "targetgroup": "target group",
+}
 
 
 class Tags(Room):
@@ -20,11 +27,10 @@ class Tags(Room):
     def add_tags(self, call: Call) -> Answer:
         for arn in call["ResourceArns"]:
             self.check_existing(call.region, arn)
-            check_policy(arn, call["Tags"])
         with self.store.transaction() as tx:
             for arn in call["ResourceArns"]:
                 kept = self.records.tags.find(call.region, arn) or {}
-                self.records.tags.put(tx, call.region, arn, merged(kept, call["Tags"]))
+                self.records.tags.put(tx, call.region, arn, merged(arn, kept, call["Tags"]))
             self.tell(tx, listeners=_of_policy(call["ResourceArns"], [tag["Key"] for tag in call["Tags"]]))
         return {}
 
@@ -61,24 +67,12 @@ def _of_policy(arns: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(arn for arn in arns if kind_of(arn) == "listener") if LONG_CONNECTIONS_TAG in keys else ()
 
 
-def check_policy(arn: str, tags: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ValidationError for a policy that does not exist, or on what is no listener: it would go unheeded."""
-    for tag in tags:
-        if tag["Key"] != LONG_CONNECTIONS_TAG:
-            continue
-        if kind_of(arn) != "listener":
-            raise AwsError("ValidationError", f"The tag {LONG_CONNECTIONS_TAG} belongs on a listener, not on '{arn}'")
-        if (value := tag.get("Value", "")) not in LONG_CONNECTIONS:
-            raise AwsError(
-                "ValidationError",
-                f"The tag {LONG_CONNECTIONS_TAG} of listener '{arn}' is {value!r}; it must be one of:"
-                f" {', '.join(LONG_CONNECTIONS)}",
-            )
-
-
-def merged(kept: Mapping[str, str], tags: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Tags after some were added. Raises DuplicateTagKeys, TooManyTags."""
+def merged(arn: str, kept: Mapping[str, str], tags: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Tags of a resource after some were added. Raises ValidationError, DuplicateTagKeys, TooManyTags."""
     keys = [tag["Key"] for tag in tags]
+    for tag in tags:
+        if fault := fault_of(tag["Key"], tag.get("Value", ""), KINDS[kind_of(arn)]):
+            raise AwsError("ValidationError", fault)
     if len(set(keys)) < len(keys):
         raise AwsError("DuplicateTagKeys", "A tag key was specified more than once")
     now = {**kept, **{tag["Key"]: tag.get("Value", "") for tag in tags}}
