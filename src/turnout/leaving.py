@@ -18,6 +18,9 @@ LOOK_AGAIN_S = 0.25
 LEFT_LOOK_AGAIN_S, LEFT_LOOK_SHARE = 15.0, 0.05
 """A connection that is left may stay for days: the longer it has been waited for, the less its end matters to the
 second. The next look comes after a twentieth of the time that has passed, and after 15 s at the latest."""
+TELL_AHEAD_S = 1.0
+"""Each look says the goodbyes that are due by the look after the next, for looks are up to half a second apart: who is
+told last hears of it while the delay still passes."""
 IN_FORCE_WITHIN_S = 600.0
 """How long after the deregistration delay a balancer that is silent, or refuses the weights, is waited for."""
 SILENT = ""
@@ -68,7 +71,7 @@ class Leaving:
         """While the tasks drain, `since` when: (what is known, seconds until the next look); None: all is known."""
         elapsed = self._clock.now() - since
         known = dict(known)
-        await self.say_goodbye(side, min(1.0, elapsed / side.delay_s) if side.delay_s else 1.0)
+        await self._say_goodbye(side, share_at(elapsed, side.delay_s))
         if known["drained"]["is_proven"] or known["deadline_reached"]:
             is_telling = side.policy == "announce" and elapsed < side.delay_s
             return known, max(LOOK_AGAIN_S, side.delay_s / 20) if is_telling else None
@@ -80,18 +83,19 @@ class Leaving:
         known["deadline_reached"] = is_over and not known["drained"]["is_proven"]
         return known, None if is_over else LOOK_AGAIN_S
 
-    async def say_goodbye(self, side: Side, share: float) -> None:
-        """Where the policy is to announce it, to this share of the connections."""
-        if side.policy == "announce":
-            await self._traffic.announce(side.region, side.listener_arn, side.cause, share)
-
     async def close(self, side: Side, known: Known) -> Known:
-        """What is known at the end."""
+        """What is known at the end. Nobody waits any longer: who has not been told goodbye yet is told now."""
+        await self._say_goodbye(side, 1.0)
         last = known["drained"]
         is_known = last["is_proven"] or (known["deadline_reached"] and last["weights_version"] != SILENT)
         before, now = known["goodbyes"], await self._goodbyes(side)
         told = None if before is None or now is None or now < before else now - before
         return {**known, "cut": last["in_flight"] if is_known else None, "told": told}
+
+    async def _say_goodbye(self, side: Side, share: float) -> None:
+        """Where the policy is to announce it, to this share of the connections."""
+        if side.policy == "announce":
+            await self._traffic.announce(side.region, side.listener_arn, side.cause, share)
 
     async def _count(self, side: Side, known: Known, drained: Drained) -> Known:
         """Once the weights are in force: who has moved, and who is left.
@@ -131,6 +135,11 @@ def may_go(policy: str, drained: Drained, *, is_due: bool) -> bool:
     if policy == "leave":
         return drained.is_proven
     return drained.is_quiet or (drained.is_in_force and is_due)
+
+
+def share_at(elapsed_s: float, delay_s: float) -> float:
+    """The share of the connections (0 to 1) that is told goodbye by a look, so long after the delay began. Pure."""
+    return min(1.0, (elapsed_s + TELL_AHEAD_S) / delay_s) if delay_s else 1.0
 
 
 def policy_in(tags: dict[str, str]) -> str:

@@ -173,6 +173,20 @@ def test_goodbyes_are_said_over_the_deregistration_delay_where_the_listener_says
     assert (counted["policy"], counted["cut"]) == ("announce", 3)
 
 
+def test_everybody_has_been_told_goodbye_when_blue_is_gone_even_if_it_went_early(shop: Deploying) -> None:
+    """Its tasks may all die in the middle of their delay."""
+    shop.create_group()
+    shop.balancer.policy = "announce"
+    shop.balancer.is_drained = False
+    shop.ecs.drain_s = 4.0
+    deployment_id = shop.deploy()
+    shop.tick(60)
+    assert shop.info(deployment_id)["status"] == "Succeeded"
+    halfway, last = shop.balancer.shares[-2:]
+    assert halfway[1] < 0.5
+    assert last == (deployment_id, 1.0)
+
+
 def test_a_rollback_says_goodbye_to_everybody_at_once(shop: Deploying) -> None:
     shop.create_group()
     shop.balancer.policy = "announce"

@@ -67,7 +67,7 @@ class Cleanup:
         service = await reach.service(run.region, run.spec["cluster"], run.spec["service"])
         routes = await reach.routes(run.region, run.spec["listener_arn"])
         reach.remember(run, task_sets=task_sets_info(service, routes, run.facts))
-        await self._close(run, share=1.0)
+        await self._close(run)
         return Done()
 
     async def measure(self, run: Run, step: Step) -> Done | Wait:
@@ -92,12 +92,10 @@ class Cleanup:
         self._reach.remember(run, leaving=known)
         return ("" if known["drained"]["is_proven"] else f", {known['drained']['reason']}"), again_s
 
-    async def _close(self, run: Run, *, share: float = 0.0) -> None:
-        """The last figures. `share` of the connections is told now, because nobody waits any longer."""
+    async def _close(self, run: Run) -> None:
+        """The last figures, and the last goodbyes."""
         if (known := self._reach.facts(run).get("leaving")) is not None:
-            side = await self._side(run)
-            await self._leaving.say_goodbye(side, share)
-            self._reach.remember(run, leaving=await self._leaving.close(side, known))
+            self._reach.remember(run, leaving=await self._leaving.close(await self._side(run), known))
 
     async def _side(self, run: Run) -> Side:
         reach, listener_arn = self._reach, run.spec["listener_arn"]

@@ -58,7 +58,7 @@ class DeploymentLeaving:
         return min(waits, default=None), seen
 
     async def close(self, run: Run, moves: Sequence[Move], end: str) -> None:
-        """The last figures."""
+        """The last figures, and the last goodbyes."""
         for move in moves:
             side = await self._side(run, move, end)
             if (known := self._known(run, side)) is not None:
