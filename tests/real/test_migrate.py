@@ -35,6 +35,11 @@ def controller(live: Live) -> str:
     return str(found["deploymentController"]["type"])
 
 
+def is_live(verbs: Verbs) -> bool:
+    (pipeline,) = json.loads(verbs("status", "--json").stdout)["pipelines"]
+    return bool(pipeline["isLive"])
+
+
 def write_definitions(live: Live) -> None:
     """The build leaves what the ECS action reads, beside what CodeDeploy's reads."""
     path = live.scene.work_tree / "buildspec.yml"
@@ -45,11 +50,14 @@ def write_definitions(live: Live) -> None:
 
 def test_a_service_and_its_pipeline_go_to_ecs_and_back_without_losing_a_request(live: Live, verbs: Verbs) -> None:
     profile = ("--profile", "like-aws", "--application", "hello")
+    before = live.follow(live.release(Version("before", "#8250df", "Before the migration")))
+    assert before.status == "Succeeded", before.failure
     with load_on(live.made, kept=8, fresh=4) as load:
         rehearsed = verbs("migrate", *profile)
         assert (rehearsed.returncode, controller(live)) == (0, "CODE_DEPLOY"), rehearsed.stderr
         done = verbs("migrate", "--apply", *profile)
         assert (done.returncode, controller(live)) == (0, "ECS"), done.stdout + done.stderr
+        assert is_live(verbs), "the version is the same, though another deployment put it there"
         write_definitions(live)
         release = live.follow(live.release(Version("by-ecs", "#2da44e", "Released by ECS itself")))
         assert release.status == "Succeeded", release.failure
@@ -59,6 +67,7 @@ def test_a_service_and_its_pipeline_go_to_ecs_and_back_without_losing_a_request(
         back = verbs("migrate", "--back", "--apply", *profile)
         assert (back.returncode, controller(live)) == (0, "CODE_DEPLOY"), back.stdout + back.stderr
         assert load.tally().version == "by-ecs"
+        assert is_live(verbs), "the release of ECS serves, though no deployment of CodeDeploy put it there"
         release = live.follow(live.release(Version("by-codedeploy", "#0969da", "Released by CodeDeploy again")))
         assert release.status == "Succeeded", release.failure
         assert load.tally().version == "by-codedeploy"

@@ -10,10 +10,10 @@ from turnout.cli.clients import Clients, is_missing, pages
 from turnout.cli.controllers.native import Native
 from turnout.cli.place import groups as deployment_groups
 from turnout.cli.receipt_words import interruption, waits_for
-from turnout.cli.releases import releases, with_actions
+from turnout.cli.released import pipeline_of
 from turnout.cli.screen import clock_time
 from turnout.cli.serves import left_in, listener_of, routes
-from turnout.cli.view import UNDER_WAY, Pipeline, Service, Side, View
+from turnout.cli.view import UNDER_WAY, Service, Side, View
 
 
 def look(clients: Clients) -> View:
@@ -28,7 +28,7 @@ def look(clients: Clients) -> View:
         for service in services(clients)
     )
     pipelines = tuple(
-        _pipeline(clients, summary["name"], described, groups)
+        pipeline_of(clients, summary["name"], described, groups)
         for summary in pages(clients("codepipeline"), "list_pipelines", "pipelines")
     )
     return View(described, pipelines, tuple(_troubles(health or {})), (health or {}).get("runtime"))
@@ -200,45 +200,6 @@ def _last_deployment(clients: Clients, group: Mapping[str, Any]) -> dict[str, An
     elif error := info.get("errorInformation"):
         found["error"] = f"{error['code']}: {error['message']}"
     return found
-
-
-def _pipeline(
-    clients: Clients, name: str, services: tuple[Service, ...], groups: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> Pipeline:
-    service = _deployed_by(clients, name, services, groups)
-    listed = releases(clients, name, 100)
-    latest = with_actions(clients, listed[0]) if listed else None
-    serving = None
-    made_by = {service.deployment, service.revision} - {None} if service else set()
-    if made_by:
-        for release in listed:
-            # Almost always the latest, or the one before it: the search ends at once.
-            candidate = latest if latest and release.id == latest.id else with_actions(clients, release)
-            if candidate and candidate.deployment in made_by:
-                serving = candidate
-                break
-    return Pipeline(name, latest, serving, None if service is None else service.key)
-
-
-def _deployed_by(
-    clients: Clients, name: str, services: tuple[Service, ...], groups: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> Service | None:
-    """The service that a pipeline's CodeDeployToECS or ECS action releases."""
-    declared = clients("codepipeline").get_pipeline(name=name)["pipeline"]
-    for stage in declared["stages"]:
-        for action in stage["actions"]:
-            wanted = action.get("configuration", {})
-            if action["actionTypeId"]["provider"] == "ECS":
-                named = (wanted.get("ClusterName"), wanted.get("ServiceName"))
-                return next((s for s in services if (s.cluster, s.name) == named), None)
-            for (cluster, service_name), group in groups.items():
-                is_it = (group["applicationName"], group["deploymentGroupName"]) == (
-                    wanted.get("ApplicationName"),
-                    wanted.get("DeploymentGroupName"),
-                )
-                if is_it:
-                    return next((s for s in services if (s.cluster, s.name) == (cluster, service_name)), None)
-    return None
 
 
 def _last(arn: str) -> str:
