@@ -71,6 +71,9 @@ def test_a_service_and_its_pipeline_go_to_ecs_and_back_without_losing_a_request(
         release = live.follow(live.release(Version("by-codedeploy", "#0969da", "Released by CodeDeploy again")))
         assert release.status == "Succeeded", release.failure
         assert load.tally().version == "by-codedeploy"
+        undone = verbs("rollback", "--application", "hello")
+        assert undone.returncode == 0, undone.stdout + undone.stderr
+        assert load.tally().version == "by-ecs", "what served before, although CodeDeploy has not brought it"
     tally = load.tally()
     assert tally.failures == {}
     assert tally.errors == {}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import World
 from tests.rooms.test_codedeploy_together import Stack
+from tests.rooms.test_verbs import sets
 from tests.rooms.verbs import Verbs
 from turnout.cli.infrastructure_role import TRUST
 from turnout.cli.watching import Exit
@@ -121,6 +122,15 @@ def test_the_way_back_is_codedeploy_with_what_serves_and_the_pipeline_as_it_was(
     assert stack.weights() == {"a": 0, "b": 100}
     assert verbs("deploy", verbs.write("2"))[0] == Exit.SERVES
     assert stack.weights() == {"a": 100, "b": 0}
+
+
+def test_what_ecs_released_before_the_way_back_can_be_rolled_back(stack: Stack, verbs: Verbs) -> None:
+    assert verbs("deploy", verbs.write("2"))[0] == Exit.SERVES
+    assert verbs("migrate", "--apply")[0] == Exit.SERVES
+    assert verbs("deploy", verbs.write("3"))[0] == Exit.SERVES
+    assert verbs("migrate", "--back", "--apply")[0] == 0
+    status, said = verbs("rollback")
+    assert (status, sets(stack)) == (Exit.SERVES, {"PRIMARY": "2"}), said
 
 
 def test_a_wait_for_somebody_becomes_a_pause_and_the_wait_before_termination_a_bake(stack: Stack, verbs: Verbs) -> None:

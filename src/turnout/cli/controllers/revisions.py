@@ -10,14 +10,18 @@ from turnout.cli.clients import Clients, pages
 from turnout.cli.controllers import Former
 from turnout.cli.place import Place
 from turnout.cli.serves import Serving
-from turnout.cli.versions import Document, described
+from turnout.cli.versions import Document, described, short_name
 from turnout.errors import SetupError
 
 
 def history(clients: Clients, place: Place, serving: Serving) -> Iterator[Former]:
-    """Versions that have served, newest first, from the one before what serves."""
-    is_before = False
-    oldest = None
+    """Versions that have served, newest first, from the one before what serves.
+
+    What serves without a deployment of CodeDeploy is what the service was created with, or what ECS had released before
+    the way back of a migration: then all of its deployments are from before that.
+    """
+    is_before = serving.deployment is None
+    newer = None
     for deployment_id in pages(
         clients("codedeploy"),
         "list_deployments",
@@ -29,15 +33,30 @@ def history(clients: Clients, place: Place, serving: Serving) -> Iterator[Former
         info = clients("codedeploy").get_deployment(deploymentId=deployment_id)["deploymentInfo"]
         if info.get("creator") == "codeDeployRollback":
             continue  # it brought nothing: what it put back has a deployment of its own
-        if is_before and (former := _brought(clients, info)):
-            yield former
+        if is_before:
+            former = _brought(clients, info)
+            yield from _replaced(clients, newer, former)
+            if former:
+                yield former
         is_before = is_before or deployment_id == serving.deployment
-        oldest = deployment_id
-    # What the service was created with has no deployment; an engine's receipt of the first one names it.
-    first = clients.told(f"receipts/{clients.region}/{oldest}") if is_before else None
-    if first and (first["blue"] or {}).get("taskDefinition"):
-        original = described(clients, first["blue"]["taskDefinition"])
-        yield Former(original, None, ran=images_in(first, original))
+        newer = deployment_id if is_before else None
+    yield from _replaced(clients, newer, None)
+
+
+def _replaced(clients: Clients, deployment: str | None, older: Former | None) -> Iterator[Former]:
+    """What an engine's receipt says that a deployment has replaced, unless that is what the `older` one has brought.
+
+    No deployment of CodeDeploy has brought what the service was created with, nor what ECS released meanwhile.
+    """
+    receipt = clients.told(f"receipts/{clients.region}/{deployment}") if deployment else None
+    arn = ((receipt or {}).get("blue") or {}).get("taskDefinition")
+    if not arn or (older and older.name == short_name(arn)):
+        return
+    try:
+        original = described(clients, arn)
+    except SetupError:
+        return
+    yield Former(original, None, ran=images_in(receipt, original))
 
 
 def version_of(clients: Clients, place: Place, deployment_id: str) -> Former:
