@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from turnout.codedeploy.hooks.resolving import name_of
@@ -32,6 +35,12 @@ hooks:
     interval: 10
     timeout: 20
 """
+
+
+def test_the_file_that_the_page_shows_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
+    (shown,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if block.startswith("version:"))
+    assert {hook.kind for hook in parse_hooks(shown).values()} == {"script", "container", "http"}
 
 
 def test_each_kind_has_its_settings() -> None:

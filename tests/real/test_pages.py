@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -19,7 +20,8 @@ from turnout.cli.demo.scene import Scene
 
 pytestmark = pytest.mark.real
 
-PAGES = ("alarms.md", "health.md", "autoscaling.md", "migrate.md")
+# The AppSpec that hooks.md writes has hooks, and `turnout migrate` asks what is to become of them.
+PAGES = ("alarms.md", "health.md", "autoscaling.md", "migrate.md", "hooks.md")
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +86,12 @@ def test_every_command_of_a_page_does_what_it_says_on_the_stack_of_the_readme(
             group = codedeploy.get_deployment_group(applicationName="hello", deploymentGroupName="hello")
             seen = [one["name"] for one in group["deploymentGroupInfo"]["alarmConfiguration"]["alarms"]]
             assert seen == ["hello-errors", "hello-slow"]
-            (alarm,) = reader.clients("cloudwatch").describe_alarms(AlarmNames=["hello-errors"])["MetricAlarms"]
-            assert alarm["StateReason"] == "rehearsal"
+            told = reader.clients("cloudwatch").describe_alarm_history(
+                AlarmName="hello-errors", HistoryItemType="StateUpdate", ScanBy="TimestampAscending"
+            )["AlarmHistoryItems"]
+            states = [json.loads(item["HistoryData"])["newState"] for item in told]
+            reasons = [state["stateReason"] for state in states]
+            assert reasons.index("rehearsal") < reasons.index("rehearsed")
         case "health.md":
             assert "deploymentCircuitBreaker" in said
         case "autoscaling.md":
@@ -94,3 +100,6 @@ def test_every_command_of_a_page_does_what_it_says_on_the_stack_of_the_readme(
             assert seen == ["requests"]
         case "migrate.md":
             assert "serves; hello/hello releases it." in said
+        case "hooks.md":
+            for line in ("BeforeInstall: migrate (container) Succeeded", "AfterAllowTraffic: smoke (script) Succeeded"):
+                assert line in said
