@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,10 +152,11 @@ def begun(verbs: Verbs, *words: str, seen: str = "Ready") -> Iterator[subprocess
         yield process
 
 
-@pytest.mark.parametrize(("keys", "status"), [(["r\n"], 1), (["\x03"], 3)])
+@pytest.mark.parametrize(("keys", "status", "inherited"), [(["r\n"], 1, signal.SIG_DFL), (["\x03"], 3, signal.SIG_IGN)])
 def test_ctrl_c_at_a_terminal_asks_and_a_second_one_leaves_it_running(
-    live: Live, verbs: Verbs, keys: list[str], status: int
+    live: Live, verbs: Verbs, keys: list[str], status: int, inherited: signal.Handlers
 ) -> None:
+    """Whether or not who opened the terminal was itself started with SIGINT ignored, as a script's `command &` is."""
     live.clients("codedeploy").update_deployment_group(**GROUP, blueGreenDeploymentConfiguration=options(5, 0))
     verbs.pack("".join(keys).strip())
     image = f"{registry_of('us-east-1')}/hello:moving"
@@ -160,6 +164,7 @@ def test_ctrl_c_at_a_terminal_asks_and_a_second_one_leaves_it_running(
     if pid == 0:
         os.chdir(live.scene.work_tree)
         command = verbs.command("deploy", "--image", image)
+        signal.signal(signal.SIGINT, inherited)
         os.execve(command[0], command, {**verbs.environment(), "TERM": "xterm", "COLUMNS": "160"})
     try:
         for seen, key in zip(["is ready", "What shall become of it"], ["\x03", *keys], strict=True):
@@ -182,13 +187,16 @@ def test_ctrl_c_at_a_terminal_asks_and_a_second_one_leaves_it_running(
 def read_until(terminal: int, seen: str | None) -> str:
     """What a terminal shows, up to some words, or to its end."""
     said = ""
+    deadline = time.monotonic() + 120
     while seen is None or seen not in said:
+        is_readable, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert is_readable, f"not in time: {seen or 'the end'}\n{said}"
         try:
             part = os.read(terminal, 65536).decode(errors="replace")
         except OSError:  # the program has ended
             part = ""
         if not part:
-            assert seen is None, said
+            assert seen is None, f"ended before: {seen}\n{said}"
             return said
         said += part
     return said

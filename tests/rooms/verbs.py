@@ -51,7 +51,7 @@ class Verbs:
                 raise KeyboardInterrupt
             return answer
 
-        self._patch.setattr("builtins.input", asked)
+        self._patch.setattr(watching, "_typed", asked)
         self._patch.setattr(
             watching, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr)
         )

@@ -5,6 +5,8 @@ The deployment goes on without us: whatever ends here, `turnout watch` takes it 
 
 from __future__ import annotations
 
+import select
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +31,10 @@ SILENT_FOR_S = 60.0
 """How long an engine that is started again, or a network that is gone, is waited for."""
 
 
+HEAR_WITHIN_S = 0.2
+"""How soon a Ctrl-C is heard that came at the worst instant."""
+
+
 class Exit(IntEnum):
     """The exit status of the verbs that follow a deployment."""
 
@@ -50,6 +56,7 @@ def follow(
 
     `act` is told each look. `is_stopping`: it was asked to stop before.
     """
+    _hear_ctrl_c()
     wanted = deployment_id
     while True:
         try:
@@ -67,6 +74,16 @@ def follow(
             except KeyboardInterrupt:
                 print(f"\n{_left(deployment_id)}", flush=True)
                 return Exit.UNDER_WAY
+
+
+def _hear_ctrl_c() -> None:
+    """At a terminal Ctrl-C means us, even if SIGINT is ignored.
+
+    A script starts what it puts in the background so, and it is inherited by all that comes of it: the terminals of an
+    `expect` or a recorder among them. Python leaves it at that. It harms nothing: the deployment goes on anyway.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and sys.stdin is not None and sys.stdin.isatty():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def verdict(controller: Controller, deployment_id: str, sight: Sight) -> Exit:
@@ -146,7 +163,7 @@ def _interrupted(controller: Controller, deployment_id: str, *, can_stop: bool) 
     for key, meaning in choices.items():
         print(f"  {key:<7}{meaning}")
     try:
-        answer = input("> ").strip().lower()
+        answer = _typed("> ").strip().lower()
     except (EOFError, KeyboardInterrupt):
         answer = ""
     if answer not in choices:
@@ -154,6 +171,17 @@ def _interrupted(controller: Controller, deployment_id: str, *, can_stop: bool) 
         return False
     stop(controller, deployment_id, roll_back=answer == "r")
     return True
+
+
+def _typed(prompt: str) -> str:
+    """The line that is typed next. Raises KeyboardInterrupt and EOFError.
+
+    As input() does, but for a Ctrl-C at the instant when it begins to read: it notices that at the next key only.
+    """
+    print(prompt, end="", flush=True)
+    while not select.select([sys.stdin], [], [], HEAR_WITHIN_S)[0]:
+        pass
+    return input()
 
 
 def stop(controller: Controller, deployment_id: str, *, roll_back: bool) -> bool:
