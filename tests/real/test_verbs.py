@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +163,7 @@ def test_ctrl_c_at_a_terminal_asks_and_a_second_one_leaves_it_running(
     if pid == 0:
         os.chdir(live.scene.work_tree)
         command = verbs.command("deploy", "--image", image)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as at every terminal, whatever this suite was started by
         os.execve(command[0], command, {**verbs.environment(), "TERM": "xterm", "COLUMNS": "160"})
     try:
         for seen, key in zip(["is ready", "What shall become of it"], ["\x03", *keys], strict=True):
@@ -182,7 +186,11 @@ def test_ctrl_c_at_a_terminal_asks_and_a_second_one_leaves_it_running(
 def read_until(terminal: int, seen: str | None) -> str:
     """What a terminal shows, up to some words, or to its end."""
     said = ""
+    deadline = time.monotonic() + 120
     while seen is None or seen not in said:
+        assert select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0], (
+            f"not told in time: {seen}\n{said}"
+        )
         try:
             part = os.read(terminal, 65536).decode(errors="replace")
         except OSError:  # the program has ended

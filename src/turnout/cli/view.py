@@ -120,6 +120,7 @@ class View:
         return View(
             tuple(service for service in self.services if service.key in services),
             tuple(p for p in self.pipelines if p.name == name or p.service in services),
+            runtime=self.runtime,
         )
 
     @property
