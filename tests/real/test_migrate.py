@@ -45,6 +45,8 @@ def write_definitions(live: Live) -> None:
 
 def test_a_service_and_its_pipeline_go_to_ecs_and_back_without_losing_a_request(live: Live, verbs: Verbs) -> None:
     profile = ("--profile", "like-aws", "--application", "hello")
+    plain = live.follow(live.release(Version("plain", "#57606a", "Released without hooks, which would have to move")))
+    assert plain.status == "Succeeded", plain.failure
     with load_on(live.made, kept=8, fresh=4) as load:
         rehearsed = verbs("migrate", *profile)
         assert (rehearsed.returncode, controller(live)) == (0, "CODE_DEPLOY"), rehearsed.stderr
