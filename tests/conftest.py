@@ -119,6 +119,7 @@ class World:
         self.loop = asyncio.new_event_loop()
         config = Config(home=self.home, port=4566)
         if not config.database.exists():
+            self.home.mkdir(exist_ok=True)
             config.database.write_bytes(_empty_database())
         self.engine = Engine(config, self.clock, self.runtime, self.proxy)
         self.store, self.runs, self.aws = self.engine.store, self.engine.runs, self.engine.aws

@@ -132,7 +132,7 @@ def test_envoy_killed_in_a_deployment_costs_what_was_in_flight_and_says_so(yard:
         assert load.tally().version == version
     failures = load.tally().failures
     # Each client had one connection at the most, and one request on it; nobody was turned away.
-    assert load.tally().failed <= KEPT + FRESH
+    assert load.tally().failed <= KEPT + FRESH, failures
     assert not [reason for reason in failures if "connect" in reason and "closed" not in reason], failures
     assert yard.envoy != envoy
     info = yard.newest()

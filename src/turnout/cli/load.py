@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -179,6 +180,7 @@ class Load:
             await asyncio.sleep(self._rest_s)
         if connection is not None:
             connection.close()
+            await connection.wait_closed()  # the loop ends with the last client
 
     def count_answer(self, head: Head) -> None:
         if head.version is None:
@@ -238,3 +240,7 @@ class Connection:
 
     def close(self) -> None:
         self._writer.close()
+
+    async def wait_closed(self) -> None:
+        with suppress(OSError):
+            await self._writer.wait_closed()

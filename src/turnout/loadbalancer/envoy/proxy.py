@@ -59,6 +59,10 @@ class Envoy:
         self._died = asyncio.Event()
         self._load: tuple[float, int, int] | None = None
         """When Envoy was last asked, and its connections and requests in flight then."""
+        self._addresses: frozenset[str] = frozenset()
+        self._opened_at = 0.0
+        self._opens = asyncio.Event()
+        """When and that the ports last became others."""
         self._interrupted: Callable[[Interruption], None] = lambda interruption: None
 
     @property
@@ -89,8 +93,12 @@ class Envoy:
 
     def _follow_up(self) -> None:
         """Come back for what could not be told at once."""
-        self._heirs.only(self._teller.addresses())
         loop = asyncio.get_running_loop()
+        addresses = frozenset(self._teller.addresses())
+        self._heirs.only(addresses)
+        if addresses != self._addresses:
+            self._addresses, self._opened_at = addresses, loop.time()
+            self._opens.set()
         wait_s = self._teller.wait_s()
         if wait_s is not None and self._writing is None:
             self._writing = loop.call_later(wait_s, self._write)
@@ -267,7 +275,7 @@ class Envoy:
             try:
                 await self._keep_sockets()
                 self._load = (asyncio.get_running_loop().time(), *await self._admin.load())
-                await asyncio.sleep(LOOKS_AFTER_EVERY_S)
+                await self._pause()
                 self._folder.catch_up()
                 self._folder.mend()
                 self._teller.try_ports_again()
@@ -281,6 +289,17 @@ class Envoy:
             except Exception:
                 log.exception("looking after Envoy stumbled; it goes on")
                 await asyncio.sleep(LOOKS_AFTER_EVERY_S)
+
+    async def _pause(self) -> None:
+        """Until the next look: soon where ports are being opened, for who connects to a port whose socket is not held
+        yet is refused should Envoy die."""
+        if asyncio.get_running_loop().time() - self._opened_at < LOOKS_AFTER_EVERY_S:
+            await asyncio.sleep(SETTLES_AFTER_S)
+            return
+        self._opens.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKS_AFTER_EVERY_S):
+                await self._opens.wait()
 
     async def _keep_sockets(self) -> None:
         running = self._process
