@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,25 @@ from turnout.runtimes.process import ProcessRuntime
 
 pytestmark = pytest.mark.real
 
-unclosed = pytest.mark.filterwarnings(
-    # docker-py leaves a socket that could not connect to the garbage collector.
-    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning",
-    "ignore:unclosed <socket.socket:ResourceWarning",
-)
+
+@pytest.fixture
+def _collected() -> Iterator[None]:
+    """While its warnings are ignored, and not in a test to come."""
+    yield
+    gc.collect()
+
+
+def unclosed(test: Callable[..., Any]) -> Any:
+    """docker-py leaves a socket that could not connect to the garbage collector."""
+    for mark in (
+        pytest.mark.usefixtures("_collected"),
+        pytest.mark.filterwarnings(
+            "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+        ),
+        pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning"),
+    ):
+        test = mark(test)
+    return test
 
 
 @pytest.fixture

@@ -96,6 +96,11 @@ class Process:
         if self._child is not None:
             self._child.returncode = self._child.returncode or 0  # not ours to reap: it outlives us
 
+    def part(self) -> None:
+        """The last word about one that has ended: its parent is reaped, be it while that is still about to end."""
+        _ = self.ending
+        self.let_go()
+
     def _died(self, act: Callable[[], None]) -> None:
         if self._child is not None:
             self._child.poll()
@@ -112,6 +117,7 @@ class Process:
                 os.kill(self.pid, number)
             for _ in range(int(patience_s / 0.01)):
                 if not self.is_alive:
+                    self.part()
                     return
                 await asyncio.sleep(0.01)
 

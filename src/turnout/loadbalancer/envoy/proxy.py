@@ -26,7 +26,7 @@ from turnout.loadbalancer.envoy.routes import route_config_name
 from turnout.loadbalancer.envoy.telling import Teller
 from turnout.loadbalancer.envoy.watch import Watch
 from turnout.loadbalancer.envoy.wire import EnvoySilent
-from turnout.loadbalancer.proxy import Bound, Counters, Failures, Health, Interruption, Meters, Picture
+from turnout.loadbalancer.proxy import Bound, Counters, Failures, GroupCounters, Health, Interruption, Meters, Picture
 
 log = logging.getLogger(__name__)
 
@@ -236,22 +236,25 @@ class Envoy:
             died_at = loop.time()
             lost = self._process_watched()
             log.error("Envoy, pid %s, has ended; starting it again. Its log: %s", lost.pid, self._folder.log)
-            is_back = False
-            while not is_back:
-                deaths = deaths + 1 if loop.time() - started_at < 10 else 0
-                await asyncio.sleep(PAUSES_S[min(deaths, len(PAUSES_S) - 1)])
-                started_at = loop.time()
-                try:
-                    await self._spawn()
-                    is_back = True
-                except (SetupError, OSError) as error:
-                    log.error("Envoy did not start, and is tried again: %s", error)
-                    self._heirs.let_go()  # to be refused is better than to wait for nobody
-            self._process_watched().on_death(self._died.set)
             try:
-                self._interrupted(self._account(lost, died_at))
-            except Exception:
-                log.exception("the end of Envoy could not be written down")
+                is_back = False
+                while not is_back:
+                    deaths = deaths + 1 if loop.time() - started_at < 10 else 0
+                    await asyncio.sleep(PAUSES_S[min(deaths, len(PAUSES_S) - 1)])
+                    started_at = loop.time()
+                    try:
+                        await self._spawn()
+                        is_back = True
+                    except (SetupError, OSError) as error:
+                        log.error("Envoy did not start, and is tried again: %s", error)
+                        self._heirs.let_go()  # to be refused is better than to wait for nobody
+                self._process_watched().on_death(self._died.set)
+                try:
+                    self._interrupted(self._account(lost, died_at))
+                except Exception:
+                    log.exception("the end of Envoy could not be written down")
+            finally:
+                lost.part()
 
     def _account(self, lost: process.Process, died_at: float) -> Interruption:
         looked_at, connections, in_flight = self._load or (None, None, None)
@@ -352,13 +355,15 @@ class Envoy:
 
     async def counters(self, groups: Collection[str], *, latency: bool = False) -> Counters:
         position = failures.position_of(self._folder.failure_log)
-        counted = await self._patiently(lambda: self._admin.groups(groups, latency=latency)) if groups else {}
-        return Counters(self._process.epoch if self._process else "", counted, position)
+        epoch, counted = self._epoch, dict[str, GroupCounters]()
+        if groups:
+            epoch, counted = await self._of_one_life(lambda: self._admin.groups(groups, latency=latency))
+        return Counters(epoch, counted, position)
 
     async def meters(self) -> Meters:
         position = failures.position_of(self._folder.failure_log)
-        groups, ports = await self._patiently(self._admin.meters)
-        return Meters(self._process.epoch if self._process else "", groups, ports, position)
+        epoch, (groups, ports) = await self._of_one_life(self._admin.meters)
+        return Meters(epoch, groups, ports, position)
 
     async def connections(self, port: int) -> int | None:
         return await self._patiently(lambda: self._admin.connections(route_config_name(port)))
@@ -374,6 +379,18 @@ class Envoy:
 
     async def failures_since(self, position: list[int]) -> Failures:
         return await asyncio.to_thread(failures.read_since, self._folder.failure_log, position)
+
+    @property
+    def _epoch(self) -> str:
+        return self._process.epoch if self._process else ""
+
+    async def _of_one_life(self, ask: Callable[[], Awaitable[T]]) -> tuple[str, T]:
+        """What Envoy counts, and which life of it: where another one began meanwhile, nobody knows, and it is asked."""
+        while True:
+            epoch = self._epoch
+            answer = await self._patiently(ask)
+            if epoch == self._epoch:
+                return epoch, answer
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask Envoy, and ask again while it is being started anew."""
