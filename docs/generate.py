@@ -19,12 +19,13 @@ from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import CodeCommit
 from turnout.codedeploy.api import CodeDeploy
 from turnout.codepipeline.api import CodePipeline
+from turnout.ecr.api import Ecr
 from turnout.ecs.api import Ecs
 from turnout.loadbalancer.api import LoadBalancer
 from turnout.logs.api import Logs
 
 DOCS = Path(__file__).parent
-OWNED = (CodeCommit, CodePipeline, CodeBuild, CodeDeploy, Ecs, LoadBalancer)
+OWNED = (CodeCommit, CodePipeline, CodeBuild, CodeDeploy, Ecs, LoadBalancer, Ecr)
 NOTE = "<!-- Written by `make docs` from the code: change it there. -->\n"
 
 
@@ -62,7 +63,7 @@ def _operations() -> Iterator[str]:
     yield f"({metrics}; PutCompositeAlarm answers 501)."
     yield "ECS services are really scaled by their Application Auto Scaling policies"
     yield f"({scaling}; PutScheduledAction answers 501 for them). Every other operation and service"
-    yield "(IAM, STS, S3, SNS, ECR, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"
+    yield "(IAM, STS, S3, SNS, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"
     yield "[moto](https://docs.getmoto.org/en/latest/docs/services/index.html), mounted in the same process: it keeps"
     yield "the records, and they survive a restart."
 
@@ -70,7 +71,7 @@ def _operations() -> Iterator[str]:
 def _done(session: botocore.session.Session, room: Any) -> list[str]:
     """The operations that a room has a method for."""
     names = session.get_service_model(room.SERVICE).operation_names
-    refused = {"PutCompositeAlarm", "PutScheduledAction"}
+    refused = {"PutCompositeAlarm", "PutScheduledAction", "StartImageScan"}
     return [name for name in sorted(names) if callable(getattr(room, xform_name(name), None)) and name not in refused]
 
 

@@ -36,6 +36,9 @@ from turnout.codedeploy.api import CodeDeploy
 from turnout.codepipeline.api import MIGRATIONS as CODEPIPELINE
 from turnout.codepipeline.api import CodePipeline
 from turnout.config import Config, make_home
+from turnout.ecr.api import MIGRATIONS as ECR
+from turnout.ecr.api import Ecr
+from turnout.ecr.oci import RegistryHttp
 from turnout.ecs.api import MIGRATIONS as ECS
 from turnout.ecs.api import Ecs
 from turnout.errors import SetupError
@@ -69,6 +72,7 @@ MIGRATIONS = {
     "codepipeline": CODEPIPELINE,
     "codebuild": CODEBUILD,
     "codedeploy": CODEDEPLOY,
+    "ecr": ECR,
     "ecs": ECS,
     "elbv2": LOADBALANCER,
     "logs": LOGS,
@@ -112,10 +116,19 @@ class Engine:
         self.receipts = Receipts(self.runs, self.samples)
         self.codedeploy = CodeDeploy(*words, traffic, self.receipts)
         self.ecs = Ecs(*words, runtime, traffic, self.receipts)
+        self.ecr = Ecr(*words)
         self.logs = Logs(self.store, clock, self.others)
         self.autoscaling = AutoScaling(self.store, self.runs, self.aws, clock, self.others)
         self.awslambda = Lambda(self.runs, self.aws, clock, config, self.others)
-        owned = (self.loadbalancer, self.ecs, self.codedeploy, self.codebuild, self.codecommit, self.codepipeline)
+        owned = (
+            self.loadbalancer,
+            self.ecs,
+            self.codedeploy,
+            self.codebuild,
+            self.codecommit,
+            self.codepipeline,
+            self.ecr,
+        )
         for room in owned:
             self.aws.own(room.SERVICE, room)
         shared = (self.logs, self.cloudwatch, self.autoscaling, self.awslambda)
@@ -128,7 +141,9 @@ class Engine:
         self.runner = Runner(self.runs, [plan for room in acting for plan in room.plans], clock)
         models = OwnedModels(room.SERVICE for room in (*owned, *shared))
         pages = {"receipts": self._receipts, "weights": self._weights, "health": self._health, "ports": self._port}
-        self.gateway = Gateway(self.aws, models, self.others, config, GitHttp(self.codecommit), pages)
+        self.gateway = Gateway(
+            self.aws, models, self.others, config, GitHttp(self.codecommit), RegistryHttp(self.ecr), pages
+        )
 
     async def start(self) -> None:
         """Wake the rooms: what is kept in files and processes is compared with the rows, and put right."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from turnout.errors import SetupError
 from turnout.names import DEFAULT_REGION
+from turnout.registry import Registry, Tokens
 
 DEFAULT_PORT = 4566
 """LocalStack's port, so that awslocal and tflocal find us as they are."""
@@ -83,8 +84,17 @@ class Config:
 
     @property
     def images(self) -> Path:
-        """An OCI image layout: blobs by digest, and what has been unpacked."""
+        """An OCI image layout: blobs by digest, ECR's and those of `turnout pack`, and what has been unpacked."""
         return self.home / "images"
+
+    @property
+    def registry(self) -> Registry:
+        """Where docker finds ECR's repositories."""
+        return Registry(self.endpoint.removeprefix("http://"), self.region)
+
+    @property
+    def registry_tokens(self) -> Tokens:
+        return Tokens(self.home / "ecr" / "secret")
 
     @property
     def envoy(self) -> Path:

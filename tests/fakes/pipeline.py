@@ -202,7 +202,7 @@ class PipelineWorld(World):
         self.aws.listen(lambda tx, event: self.events.append(event))
         models = OwnedModels(["codepipeline"])
         runner = Runner(self.runs, self.codepipeline.plans, self.clock)
-        gateway = Gateway(self.aws, models, self.others, config, lambda *_: None, {})
+        gateway = Gateway(self.aws, models, self.others, config, lambda *_: None, lambda *_: None, {})
         self.engine: Any = SimpleNamespace(gateway=gateway, runner=runner, close=self._close)
         self._check_every_answer()
 

@@ -49,7 +49,7 @@ def talk(
         "health": lambda rest: {"version": "0"},
         "receipts": lambda rest: ["secrets of a release"],
     }
-    gateway = Gateway(Aws(nobody), OwnedModels(["ecs"]), nobody, config, _no_git, pages)
+    gateway = Gateway(Aws(nobody), OwnedModels(["ecs"]), nobody, config, _no_git, _no_git, pages)
     received = iter(messages)
     sent: list[dict[str, Any]] = []
 

@@ -128,7 +128,7 @@ class Deploying(World):
         self.codedeploy_answers_are_checked()
         self.aws.listen(lambda tx, event: self.events.append(event) if event.source == "aws.codedeploy" else None)
         self.runner = Runner(self.runs, [*self.room.plans, *self.cloudwatch.plans], self.clock)
-        self.gateway = Gateway(self.aws, OwnedModels(["codedeploy"]), self.elsewhere, config, _no_git, {})
+        self.gateway = Gateway(self.aws, OwnedModels(["codedeploy"]), self.elsewhere, config, _no_git, _no_git, {})
         self.engine = self  # type: ignore[assignment]
         self.store.fuse = self.aws.fuse = lambda point: self.fuse(point)
         self.run(self.room.start())

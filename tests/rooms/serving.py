@@ -109,7 +109,7 @@ class Serving(World):
         self.aws.share("cloudwatch", self.cloudwatch)
         self.aws.listen(lambda tx, event: self.events.append(event))
         self.runner = Runner(self.runs, [*self.room.plans, *self.cloudwatch.plans], self.clock)
-        self.gateway = Gateway(self.aws, OwnedModels(["ecs"]), self.logs, config, _no_git, {})
+        self.gateway = Gateway(self.aws, OwnedModels(["ecs"]), self.logs, config, _no_git, _no_git, {})
         self.engine = self  # type: ignore[assignment]
         self.store.fuse = self.aws.fuse = lambda point: self.fuse(point)
         dispatch = self.aws.dispatch

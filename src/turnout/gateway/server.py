@@ -1,4 +1,4 @@
-"""The gateway: one port that answers every AWS request, git over HTTP, and the few questions that are ours.
+"""The gateway: one port that answers every AWS request, git over HTTP, docker, and the few questions that are ours.
 
 Three layers: who may speak (guard), which room answers (route), and the answer in the caller's protocol.
 """
@@ -54,16 +54,24 @@ class OtherServices(Protocol):
 
 
 class Gateway:
-    """An ASGI application. `pages` are ours, under /_turnout/; `git` answers under /v1/repos/."""
+    """An ASGI application. `pages` are ours, under /_turnout/; `git` answers under /v1/repos/, `images` under /v2/."""
 
     def __init__(
-        self, aws: Aws, models: OwnedModels, others: OtherServices, config: Config, git: App, pages: Mapping[str, Page]
+        self,
+        aws: Aws,
+        models: OwnedModels,
+        others: OtherServices,
+        config: Config,
+        git: App,
+        images: App,
+        pages: Mapping[str, Page],
     ) -> None:
         self._aws = aws
         self._models = models
         self._others = others
         self._config = config
         self._git = git
+        self._images = images
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +84,8 @@ class Gateway:
             await _send(send, _json(403, {"__type": "AccessDeniedException", "message": reason}))
         elif scope["path"].startswith("/v1/repos/"):
             await self._git(scope, receive, send)
+        elif _is_for_images(scope["path"], headers):
+            await self._images(scope, receive, send)
         elif scope["path"].startswith("/_turnout/") or scope["path"] == "/_localstack/health":
             await _send(send, self._page(scope["path"], Wire(scope["method"], path, query, headers, b"")))
         elif (body := await _body(receive)) is not None:
@@ -180,6 +190,12 @@ class Gateway:
         answer = {"x-amzn-requestid": request_id}
         answer |= {name.lower(): value for name, value in headers}
         return Reply(status, answer, body)
+
+
+def _is_for_images(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request is one to a registry: AWS's services that have paths below /v2/ are asked with signatures."""
+    is_below = path == "/v2" or path.startswith("/v2/")
+    return is_below and not headers.get("authorization", "").startswith("AWS4-HMAC-SHA256")
 
 
 def _json(status: int, document: dict[str, Any] | list[Any]) -> Reply:

@@ -16,7 +16,12 @@ from moto.core.model import OperationModel, Shape
 
 from turnout.errors import AwsError
 
-CODES = {"ecs": "InvalidParameterException", "elbv2": "ValidationError", "codebuild": "InvalidInputException"}
+CODES = {
+    "ecr": "InvalidParameterException",
+    "ecs": "InvalidParameterException",
+    "elbv2": "ValidationError",
+    "codebuild": "InvalidInputException",
+}
 """What a service calls an input that does not fit; the others say ValidationException."""
 
 LONGEST = 80

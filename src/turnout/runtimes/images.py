@@ -71,30 +71,31 @@ class Images:
             raise ValueError(f"{tag!r} names an image by digest, which is the outcome of packing: give repository:tag")
         ignore_file = folder / ".dockerignore"
         lines = ignore_file.read_text().splitlines() if ignore_file.is_file() else []
-        with self._layout.draft() as file:
-            write_layer(folder.resolve(), parse_ignored(lines), self.folder.parent.resolve(), file)
-            layer = self._layout.keep(file)
-        with gzip.open(self._layout.blob(layer["digest"])) as plain:
-            contents = hashlib.file_digest(plain, "sha256").hexdigest()
-        config = {
-            "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
-            "os": "linux",
-            "config": {
-                "Cmd": list(command),
-                "Env": [f"{name}={value}" for name, value in sorted((environment or {}).items())],
-                "WorkingDir": "/app",
-                "Labels": {"dev.turnout.packed": "1", **(labels or {})},
-            },
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{contents}"]},
-        }
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {"mediaType": CONFIG, **self._layout.put(config)},
-            "layers": [{"mediaType": LAYER, **layer}],
-        }
-        descriptor = self._layout.put(manifest)
-        self._layout.tag(reference.tagged, {"mediaType": MANIFEST, **descriptor})
+        with self._layout.locked():
+            with self._layout.draft() as file:
+                write_layer(folder.resolve(), parse_ignored(lines), self.folder.parent.resolve(), file)
+                layer = self._layout.keep(file)
+            with gzip.open(self._layout.blob(layer["digest"])) as plain:
+                contents = hashlib.file_digest(plain, "sha256").hexdigest()
+            config = {
+                "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+                "os": "linux",
+                "config": {
+                    "Cmd": list(command),
+                    "Env": [f"{name}={value}" for name, value in sorted((environment or {}).items())],
+                    "WorkingDir": "/app",
+                    "Labels": {"dev.turnout.packed": "1", **(labels or {})},
+                },
+                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{contents}"]},
+            }
+            manifest = {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": {"mediaType": CONFIG, **self._layout.put(config)},
+                "layers": [{"mediaType": LAYER, **layer}],
+            }
+            descriptor = self._layout.put(manifest)
+            self._layout.tag(reference.tagged, {"mediaType": MANIFEST, **descriptor})
         return self.get(reference.at(descriptor["digest"]))
 
     def resolve(self, image: str, region: str) -> Reference:

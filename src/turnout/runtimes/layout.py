@@ -71,6 +71,30 @@ class Layout:
         Path(file.name).replace(self.blob(digest))
         return {"digest": f"sha256:{digest}", "size": self.blob(digest).stat().st_size}
 
+    @contextmanager
+    def locked(self, how: int = fcntl.LOCK_SH) -> Iterator[bool]:
+        """Whoever makes blobs that nothing names yet holds this, shared; whoever removes such, alone."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "in-use.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, how)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def named(self) -> set[str]:
+        """The digests of everything that the index leads to."""
+        found = set()
+        for entry in self.index():
+            found.add(str(entry["digest"]))
+            try:
+                manifest = json.loads(self.blob(entry["digest"]).read_text())
+            except FileNotFoundError:
+                continue
+            found |= {part["digest"] for part in (manifest["config"], *manifest["layers"])}
+        return found
+
     def put(self, document: Mapping[str, Any]) -> dict[str, Any]:
         with self.draft() as file:
             file.write(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())

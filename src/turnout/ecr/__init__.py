@@ -1,0 +1,1 @@
+"""ECR: repositories, their images, and the registry that docker pushes to and pulls from."""

@@ -1,0 +1,36 @@
+"""What every operation of ECR is made with."""
+
+from __future__ import annotations
+
+from turnout.aws import Aws, Call
+from turnout.clock import Clock
+from turnout.config import Config
+from turnout.ecr.blobs import Blobs
+from turnout.ecr.pushing import Pushing
+from turnout.ecr.records import Records, Repository
+from turnout.ecr.uploads import Uploads
+from turnout.names import ACCOUNT
+from turnout.runs import Runs
+from turnout.store import Store
+
+
+class Operations:
+    """The parts of the room, made once."""
+
+    SERVICE = "ecr"
+
+    def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config) -> None:
+        self.store = store
+        self.runs = runs
+        self.aws = aws
+        self.clock = clock
+        self.config = config
+        self.records = Records(store)
+        self.blobs = Blobs(config.images)
+        self.uploads = Uploads(self.records, self.blobs, clock)
+        self.pushing = Pushing(self.records, self.blobs, aws, clock)
+        self.tokens = config.registry_tokens
+
+    def of(self, call: Call) -> Repository:
+        """The repository that a call is about. Raises RepositoryNotFoundException."""
+        return self.records.get(call.region, call["repositoryName"], call.get("registryId", ACCOUNT))
