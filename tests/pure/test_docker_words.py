@@ -208,12 +208,6 @@ def test_why_an_image_cannot_be_pulled_is_said_as_ecs_says_it(message: str, told
     assert told in cannot_pull("web:9", message, PLATFORM)
 
 
-def test_that_ecr_has_records_only_is_said_where_an_image_of_it_is_missing() -> None:
-    told = cannot_pull("000000000000.dkr.ecr.us-east-1.amazonaws.com/web:9", "no such host", PLATFORM)
-    assert "ECR keeps records, not images" in told
-    assert "ECR" not in cannot_pull("web:9", "no such host", PLATFORM)
-
-
 def stamped(at_ns: int, text: str) -> bytes:
     return f"1970-01-01T00:00:{at_ns // 10**9:02}.{at_ns % 10**9:09}Z {text}".encode()
 

@@ -18,6 +18,7 @@ IMAGE = Image(
     entry_point=("python3",),
     environment={"COLOUR": "green", "PORT": "80"},
     working_directory="/app",
+    blobs=(),
     layers=(),
     is_packed=True,
 )

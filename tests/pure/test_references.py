@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from turnout.registry import Registry
 from turnout.runtimes.ignoring import parse_ignored
-from turnout.runtimes.references import parse_reference
+from turnout.runtimes.references import name_for_engine, parse_reference
 
 OURS = "000000000000.dkr.ecr.eu-west-1.amazonaws.com"
 DIGEST = "sha256:" + "a" * 64
@@ -63,3 +64,41 @@ def test_dockerignore_leaves_out_what_docker_leaves_out(patterns: list[str], out
     ignored = parse_ignored(patterns)
     assert [path for path in out if path not in ignored] == []
     assert [path for path in kept if path in ignored] == []
+
+
+DIGEST = f"sha256:{'a' * 64}"
+HERE = Registry("127.0.0.1:4566", "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("127.0.0.1:4566/hello:1", "000000000000.dkr.ecr.us-east-1.amazonaws.com/hello:1"),
+        ("localhost:4566/a/b", "000000000000.dkr.ecr.us-east-1.amazonaws.com/a/b:latest"),
+        ("127.0.0.1:4566/eu-west-1/hello", "000000000000.dkr.ecr.eu-west-1.amazonaws.com/hello:latest"),
+        (
+            f"127.0.0.1:4566/hello@sha256:{'a' * 64}",
+            f"000000000000.dkr.ecr.us-east-1.amazonaws.com/hello@sha256:{'a' * 64}",
+        ),
+        ("127.0.0.1:5000/hello:1", "127.0.0.1:5000/hello:1"),
+    ],
+)
+def test_the_address_of_the_registry_here_means_awss_name(text: str, meant: str) -> None:
+    assert str(parse_reference(text, "eu-north-1", HERE)) == meant
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("000000000000.dkr.ecr.us-east-1.amazonaws.com/hello", "127.0.0.1:4566/hello:latest"),
+        ("000000000000.dkr.ecr.eu-west-1.amazonaws.com/hello:1", "127.0.0.1:4566/eu-west-1/hello:1"),
+        ("localhost:4566/hello:1", "127.0.0.1:4566/hello:1"),
+        (f"{OURS}/hello@sha256:{'a' * 64}", f"127.0.0.1:4566/eu-west-1/hello@sha256:{'a' * 64}"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/hello", None),
+        ("docker.io/library/nginx", None),
+        ("hello:1", None),
+        ("000000000000.dkr.ecr.us-east-1.amazonaws.com/Hello", None),
+    ],
+)
+def test_a_container_engine_is_told_the_address_of_what_lies_in_ecr_here(image: str, name: str | None) -> None:
+    assert name_for_engine(image, HERE) == name

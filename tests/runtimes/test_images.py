@@ -11,14 +11,11 @@ import sys
 import tarfile
 from pathlib import Path
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from turnout.errors import StepFailed
 from turnout.runtimes.images import Image, Images
 from turnout.runtimes.layers import unpack_layer
-from turnout.runtimes.pushing import push
 from turnout.runtimes.trees import remove_tree
 
 REGION = "us-east-1"
@@ -221,19 +218,3 @@ async def test_processes_that_pack_at_once_lose_no_tag(images: Images, folder: P
 def test_a_tag_that_is_a_digest_cannot_be_packed(images: Images, folder: Path) -> None:
     with pytest.raises(ValueError, match="give repository:tag"):
         pack(images, folder, f"hello@sha256:{'0' * 64}")
-
-
-def test_a_pushed_image_is_in_ecr_under_its_digest_however_often_it_is_pushed(images: Images, folder: Path) -> None:
-    image = pack(images, folder)
-    with mock_aws():
-        ecr = boto3.client("ecr", REGION, aws_access_key_id="test", aws_secret_access_key="test")
-        with pytest.raises(ecr.exceptions.RepositoryNotFoundException):
-            push(ecr, image, "1")
-        ecr.create_repository(repositoryName="hello")
-        for tag in ("1", "1", "2"):
-            push(ecr, image, tag)
-        [detail] = ecr.describe_images(repositoryName="hello")["imageDetails"]
-        assert detail["imageDigest"] == image.reference.digest
-        assert sorted(detail["imageTags"]) == ["1", "2"]
-        [found] = ecr.batch_get_image(repositoryName="hello", imageIds=[{"imageTag": "2"}])["images"]
-        assert json.loads(found["imageManifest"]) == json.loads(image.manifest)

@@ -7,6 +7,7 @@ from typing import Any
 
 from turnout.cli.running import Running, ask, credentials, require_running
 from turnout.errors import SetupError
+from turnout.registry import Registry
 
 
 class Clients:
@@ -42,6 +43,12 @@ class Clients:
     @property
     def is_engine(self) -> bool:
         return self._running is not None
+
+    @property
+    def registry(self) -> Registry | None:
+        """Where an engine's ECR is; None on AWS, where it has names of its own."""
+        running = self._running
+        return None if running is None else Registry(running.endpoint.removeprefix("http://"), running.region)
 
     def told(self, path: str) -> Any:
         """What only an engine knows ("receipts/us-east-1/d-…"); None if there is none, and on AWS."""

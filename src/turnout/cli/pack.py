@@ -48,33 +48,33 @@ def pack(
 def patiently(act: Callable[[], str], within_s: float) -> str:
     """Do what may be repeated, and again while no engine answers: a build outlives the engine, and its next start."""
     from botocore.exceptions import ConnectionError, HTTPClientError
+    from httpx import TransportError
 
     deadline = time.monotonic() + within_s
     while True:
         try:
             return act()
-        except (NoEngine, ConnectionError, HTTPClientError):
+        except (NoEngine, ConnectionError, HTTPClientError, TransportError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
 
 
 def pack_image(clients: Clients, folder: Path, tag: str, command: str | None) -> str:
-    """Make an image of a folder and record it in ECR: its name by digest. Raises SetupError."""
+    """Make an image of a folder and push it to ECR: its name by digest. Raises SetupError."""
     from turnout.runtimes.images import Images
     from turnout.runtimes.pushing import push
     from turnout.runtimes.references import parse_reference
 
     command = start_command(folder, command)
     try:
-        tagged = parse_reference(tag, clients.region)
-        image = Images(Config(home=Path(clients.running.home)).images).pack(
-            folder, shlex.split(command), tag, clients.region
-        )
+        tagged = parse_reference(tag, clients.region, clients.registry)
+        images = Images(Config(home=Path(clients.running.home)).images)
+        image = images.pack(folder, shlex.split(command), str(tagged), clients.region)
     except (ValueError, OSError) as error:
         raise SetupError(f"cannot pack {folder}: {error}") from error
     try:
-        push(clients("ecr"), image, tagged.tag or "latest")
+        push(clients("ecr"), image, tagged.tag or "latest", images.layout)
     except Exception as error:
         if is_missing(error, "RepositoryNotFoundException"):
             raise SetupError(

@@ -57,10 +57,11 @@ def pinned(clients: Clients, image: str) -> str | None:
 def in_ecr(clients: Clients, image: str) -> Reference | None:
     """Where ECR keeps an image; None for one of another registry. Here a name without a registry is ECR's, too."""
     try:
-        reference = parse_reference(image, clients.region)
+        reference = parse_reference(image, clients.region, clients.registry)
     except ValueError as error:
         raise SetupError(str(error)) from error
-    is_named = image.startswith(f"{reference.registry}/")
+    host = image.partition("/")[0]
+    is_named = host == reference.registry or (clients.registry is not None and clients.registry.is_here(host))
     return reference if reference.region and (is_named or clients.is_engine) else None
 
 

@@ -25,12 +25,10 @@ __all__ = ["MIGRATIONS", "Ecr"]
 class Ecr(Repositories, Images, Layers, Policies):
     def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config) -> None:
         super().__init__(store, runs, aws, clock, config)
-        self._sweep = SweepPlan(self)
-        self.plans: list[Plan] = [LifecyclePlan(self), self._sweep]
+        self.plans: list[Plan] = [LifecyclePlan(self), SweepPlan(self)]
 
     async def start(self) -> None:
-        """Begin to sweep."""
-        self._sweep.ensure_swept()
+        """Nothing to put right: what a crash has left is swept away."""
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -9,9 +9,11 @@ from turnout.ecr.blobs import Blobs
 from turnout.ecr.pushing import Pushing
 from turnout.ecr.records import Records, Repository
 from turnout.ecr.uploads import Uploads
-from turnout.names import ACCOUNT
-from turnout.runs import Runs
-from turnout.store import Store
+from turnout.names import ACCOUNT, DEFAULT_REGION
+from turnout.runs import Runs, StepSpec
+from turnout.store import Store, Transaction
+
+SWEEP = "ecr.sweep"
 
 
 class Operations:
@@ -30,6 +32,11 @@ class Operations:
         self.uploads = Uploads(self.records, self.blobs, clock)
         self.pushing = Pushing(self.records, self.blobs, aws, clock)
         self.tokens = config.registry_tokens
+
+    def ensure_swept(self, tx: Transaction) -> None:
+        """From the first repository on there is one run, for good, that removes what nobody needs."""
+        if not self.runs.of_kind(SWEEP, is_open=True):
+            self.runs.insert(tx, SWEEP, DEFAULT_REGION, "sweep", {}, [StepSpec("Sweep", 0)])
 
     def of(self, call: Call) -> Repository:
         """The repository that a call is about. Raises RepositoryNotFoundException."""

@@ -5,24 +5,19 @@ Both are runs that never end by themselves: they look, act in one transaction, a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from turnout.ecr.lifecycle_policies import LIFECYCLE, LifecyclePolicies
-from turnout.ecr.operations import Operations
-from turnout.names import DEFAULT_REGION
+from turnout.ecr.operations import SWEEP, Operations
 from turnout.runner import Done, StraightPlan, Wait
-from turnout.runs import Run, Step, StepSpec
+from turnout.runs import Run, Step
 from turnout.store import Transaction
-
-log = logging.getLogger(__name__)
 
 EVALUATED_EVERY_S = 3600.0
 """AWS expires images "within 24 hours" of their becoming so: a policy that was a slip can be taken back."""
 SWEPT_EVERY_S = 3600.0
 UNUSED_FOR_S = 24 * 3600.0
 """So long a layer waits for the image that it was pushed for, and an upload for its end."""
-SWEEP = "ecr.sweep"
 WHY = "until the lifecycle policy is evaluated"
 
 
@@ -62,13 +57,6 @@ class SweepPlan(StraightPlan):
 
     def __init__(self, room: Operations) -> None:
         self._room = room
-
-    def ensure_swept(self) -> None:
-        """There is one run, for good."""
-        runs = self._room.runs
-        if not runs.of_kind(SWEEP, is_open=True):
-            with self._room.store.transaction() as tx:
-                runs.insert(tx, SWEEP, DEFAULT_REGION, "sweep", {}, [StepSpec("Sweep", 0)], cause=SWEEP)
 
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         room, why = self._room, "until unused layers are removed"

@@ -47,6 +47,7 @@ class Repositories(LifecyclePolicies):
             )
         with self.store.transaction() as tx:
             self.records.add(tx, call.region, name, settings, self.clock.now())
+            self.ensure_swept(tx)
         return {"repository": self._describe(self.records.get(call.region, name))}
 
     def describe_repositories(self, call: Call) -> Answer:

@@ -12,6 +12,7 @@ from turnout.ecs import states
 from turnout.ecs.checks import UNKNOWN
 from turnout.ecs.dependencies import dependents, readiness
 from turnout.ecs.environments import Environments
+from turnout.ecs.images import resolve
 from turnout.ecs.output import Output, stream_for
 from turnout.ecs.room import Room
 from turnout.ecs.task_rows import Task
@@ -92,7 +93,7 @@ class Containers:
             name = container["name"]
             if name in known:
                 continue
-            by_digest = await room.runtime.resolve(container["image"], run.region)
+            by_digest = await resolve(room, container["image"], run.region)
             with room.store.transaction() as tx:
                 if task_set and room.sets.find(task_set):
                     by_digest = room.sets.pin(tx, task_set, name, by_digest)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turnout.ecs.definitions import TaskDefinitions
+from turnout.ecs.images import resolve
 from turnout.ecs.scheduler import ensure_scheduler
 from turnout.ecs.service_rows import Service, TaskSet
 from turnout.ecs.service_rules import check_target_type
@@ -33,7 +34,7 @@ class SetMaking(TaskDefinitions):
         pins = {}
         for container in definition["containerDefinitions"]:
             try:
-                pins[container["name"]] = await self.runtime.resolve(container["image"], region)
+                pins[container["name"]] = await resolve(self, container["image"], region)
             except (StepFailed, Hindered):
                 # AWS accepts the task set, and its tasks tell why they do not start.
                 continue

@@ -20,9 +20,12 @@ class ByImage:
 
     async def resolve(self, image: str, region: str) -> str:
         try:
-            return await self._process.resolve(image, region)
+            by_digest = await self._process.resolve(image, region)
         except StepFailed:
-            return await self._containers.resolve(image, region)
+            by_digest = None
+        if by_digest is not None and self._process.has_image(by_digest):
+            return by_digest
+        return await self._containers.resolve(image, region)
 
     async def ensure_started(self, workload: Workload) -> State:
         return await self._for(workload.image).ensure_started(workload)

@@ -42,6 +42,8 @@ class Image:
     working_directory: str
     layers: tuple[str, ...]
     """Digests, lowest first."""
+    blobs: tuple[str, ...]
+    """Digests of all that the manifest names: the configuration, and the layers."""
     is_packed: bool
     """Made by `turnout pack`: an application folder without a userland of its own."""
 
@@ -51,7 +53,8 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._layout = Layout(folder)
+        self.layout = Layout(folder)
+        self._packed: dict[str, bool] = {}
 
     def pack(
         self,
@@ -71,11 +74,11 @@ class Images:
             raise ValueError(f"{tag!r} names an image by digest, which is the outcome of packing: give repository:tag")
         ignore_file = folder / ".dockerignore"
         lines = ignore_file.read_text().splitlines() if ignore_file.is_file() else []
-        with self._layout.locked():
-            with self._layout.draft() as file:
+        with self.layout.locked():
+            with self.layout.draft() as file:
                 write_layer(folder.resolve(), parse_ignored(lines), self.folder.parent.resolve(), file)
-                layer = self._layout.keep(file)
-            with gzip.open(self._layout.blob(layer["digest"])) as plain:
+                layer = self.layout.keep(file)
+            with gzip.open(self.layout.blob(layer["digest"])) as plain:
                 contents = hashlib.file_digest(plain, "sha256").hexdigest()
             config = {
                 "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
@@ -91,11 +94,11 @@ class Images:
             manifest = {
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
-                "config": {"mediaType": CONFIG, **self._layout.put(config)},
+                "config": {"mediaType": CONFIG, **self.layout.put(config)},
                 "layers": [{"mediaType": LAYER, **layer}],
             }
-            descriptor = self._layout.put(manifest)
-            self._layout.tag(reference.tagged, {"mediaType": MANIFEST, **descriptor})
+            descriptor = self.layout.put(manifest)
+            self.layout.tag(reference.tagged, {"mediaType": MANIFEST, **descriptor})
         return self.get(reference.at(descriptor["digest"]))
 
     def resolve(self, image: str, region: str) -> Reference:
@@ -105,24 +108,32 @@ class Images:
         except ValueError as error:
             raise StepFailed("CannotPullContainerError", f"invalid reference format: {error}") from error
         if reference.digest is None:
-            entries = [entry for entry in self._layout.index() if entry["annotations"].get(TAG) == reference.tagged]
+            entries = [entry for entry in self.layout.index() if entry["annotations"].get(TAG) == reference.tagged]
             if not entries:
                 raise _not_found(reference)
             reference = reference.at(entries[0]["digest"])
-        if not self._layout.blob(str(reference.digest)).exists():
+        if not self.layout.blob(str(reference.digest)).exists():
             raise _not_found(reference)
         return reference
 
-    def has(self, reference: Reference) -> bool:
-        """Whether an image by its digest is here."""
-        return reference.digest is not None and self._layout.blob(reference.digest).exists()
+    def has_packed(self, reference: Reference) -> bool:
+        """Whether an image by its digest is here, and was made by `turnout pack`: others lie here because ECR does."""
+        digest = reference.digest
+        if digest is None or not self.layout.blob(digest).exists():
+            return False
+        if digest not in self._packed:
+            try:
+                self._packed[digest] = self.get(reference).is_packed
+            except (StepFailed, ValueError, KeyError):
+                return False
+        return self._packed[digest]
 
     def get(self, reference: Reference) -> Image:
         """An image by its digest. Raises StepFailed when a part of it is missing."""
         try:
-            text = self._layout.blob(str(reference.digest)).read_text()
+            text = self.layout.blob(str(reference.digest)).read_text()
             manifest = json.loads(text)
-            config = json.loads(self._layout.blob(manifest["config"]["digest"]).read_text()).get("config", {})
+            config = json.loads(self.layout.blob(manifest["config"]["digest"]).read_text()).get("config", {})
         except FileNotFoundError as error:
             raise _not_found(reference) from error
         return Image(
@@ -133,6 +144,7 @@ class Images:
             environment=dict(pair.split("=", 1) for pair in config.get("Env") or ()),
             working_directory=config.get("WorkingDir") or "/",
             layers=tuple(layer["digest"] for layer in manifest["layers"]),
+            blobs=tuple(part["digest"] for part in (manifest["config"], *manifest["layers"])),
             is_packed="dev.turnout.packed" in (config.get("Labels") or {}),
         )
 
@@ -141,7 +153,7 @@ class Images:
         tagged = parse_reference(image, region).tagged
         return [
             (entry["digest"], entry["annotations"][TAGGED_AT])
-            for entry in self._layout.index()
+            for entry in self.layout.index()
             if tagged in (entry["annotations"].get(TAG), entry["annotations"].get(WAS))
         ]
 
@@ -158,8 +170,8 @@ class Images:
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root.parent))
         try:
             for digest in image.layers:
-                self._layout.check(digest)
-                with self._layout.blob(digest).open("rb") as archive:
+                self.layout.check(digest)
+                with self.layout.blob(digest).open("rb") as archive:
                     unpack_layer(archive, draft)
             draft.rename(root)
         except FileNotFoundError as error:

@@ -95,7 +95,7 @@ class ProcessRuntime:
 
     def has_image(self, image: str) -> bool:
         """Whether an image, by digest, is one that `turnout pack` made in this home."""
-        return self.images.has(parse_reference(image, DEFAULT_REGION))
+        return self.images.has_packed(parse_reference(image, DEFAULT_REGION))
 
     def knows(self, name: str) -> bool:
         """Whether a workload is or was run here, and has not been forgotten."""

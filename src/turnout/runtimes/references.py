@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from turnout.names import ACCOUNT
+from turnout.registry import Registry
 
 _ECR_HOST = re.compile(r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.")
 _REGISTRY = re.compile(r"^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:\d+)?$")
@@ -39,6 +40,12 @@ class Reference:
         host = _ECR_HOST.match(self.registry)
         return host and host["region"]
 
+    @property
+    def account(self) -> str | None:
+        """Of a registry in ECR; None elsewhere."""
+        host = _ECR_HOST.match(self.registry)
+        return host and host["account"]
+
     def at(self, digest: str) -> Reference:
         return replace(self, tag=None, digest=digest)
 
@@ -56,9 +63,9 @@ def registry_of(region: str, account: str = ACCOUNT) -> str:
     return f"{account}.dkr.ecr.{region}.amazonaws.com"
 
 
-def parse_reference(text: str, region: str) -> Reference:
+def parse_reference(text: str, region: str, here: Registry | None = None) -> Reference:
     """Any way to name an image. Without a registry it means ours in `region`; every host of an ECR registry
-    (LocalStack's too) means AWS's. Raises ValueError.
+    (LocalStack's too, and the address of `here`) means AWS's. Raises ValueError.
     """
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.match(digest):
@@ -73,8 +80,25 @@ def parse_reference(text: str, region: str) -> Reference:
         registry, repository = registry_of(region), rest
     elif host := _ECR_HOST.match(registry):
         registry = registry_of(host["region"], host["account"])
+    elif here is not None and here.is_here(registry):
+        account, where, repository = here.repository_at(repository)
+        registry = registry_of(where, account)
     if not _REGISTRY.match(registry):
         raise ValueError(f"{text!r} is not an image reference: {registry!r} is not a registry's host")
     if not _REPOSITORY.match(repository):
         raise ValueError(f"{text!r} is not an image reference: {repository!r} is not a repository's name")
     return Reference(registry, repository, tag or None, digest or None)
+
+
+def name_for_engine(image: str, here: Registry) -> str | None:
+    """What a container engine calls an image that lies in ECR on this machine; None for any other, and for no name."""
+    if not is_of_ecr(image) and not here.is_here(image.partition("/")[0]):
+        return None
+    try:
+        reference = parse_reference(image, here.region, here)
+    except ValueError:
+        return None
+    if reference.region is None or reference.account != ACCOUNT:
+        return None
+    name = here.uri(reference.region, reference.repository)
+    return f"{name}@{reference.digest}" if reference.digest else f"{name}:{reference.tag or 'latest'}"

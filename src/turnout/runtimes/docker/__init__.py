@@ -50,7 +50,7 @@ class DockerRuntime:
         self.engine = engine
         self.names_of = Names(home_id(config.home))
         self._marker = config.containers
-        self._images = EngineImages(engine)
+        self._images = EngineImages(engine, config)
         self._networks = TaskNetworks(engine, self.names_of)
         self._reading = Reading(engine)
         self._locks: dict[str, asyncio.Lock] = {}

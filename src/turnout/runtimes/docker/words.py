@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from turnout.runtimes.references import is_of_ecr
-
 _WRAPPERS = re.compile(r"^.*(?:unable to start container process|starting container process caused)(?: \"[^\"]*\")?: ")
 _ENDPOINT = re.compile(r"^.*(?:failed programming external connectivity on endpoint \S+(?: \([0-9a-f]+\))?): ")
 _TRAILER = re.compile(
@@ -17,10 +15,6 @@ _TRAILER = re.compile(
 _GONE = re.compile(r"manifest unknown|not found|does not exist|name unknown", re.IGNORECASE)
 _OTHER_PLATFORM = re.compile(r"no matching manifest for (\S+)|does not match the specified platform", re.IGNORECASE)
 
-OF_ECR = (
-    " (on this machine ECR keeps records, not images: build it on the engine under this name, or push it to another"
-    " registry; what `turnout pack` made runs under --runtime auto and process)"
-)
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
@@ -37,8 +31,7 @@ def cannot_pull(image: str, message: str, platform: str) -> str:
     if _OTHER_PLATFORM.search(message):
         return wrong_platform(image, None, platform)
     why = f"{image}: not found" if _GONE.search(message) and "no such host" not in message else innermost(message)
-    hint = OF_ECR if is_of_ecr(image) else ""
-    return f"pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {why}{hint}"
+    return f"pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {why}"
 
 
 def wrong_platform(image: str, found: str | None, platform: str) -> str:
