@@ -7,16 +7,18 @@ from typing import Any
 from turnout.aws import Answer, Aws, Call, Event
 from turnout.clock import Clock
 from turnout.codepipeline import events
+from turnout.codepipeline.actions.ecr_source import watches_image
 from turnout.codepipeline.book import Book
 from turnout.codepipeline.pipelines import Pipeline, Pipelines
 from turnout.codepipeline.poll import polls
 from turnout.codepipeline.starting import Starting
 from turnout.codepipeline.statuses import STOPPED, execution_status, why_stopped
 from turnout.errors import AwsError
+from turnout.names import arn
 from turnout.runs import Runs
 from turnout.store import Store, Transaction
 
-REVISION_TYPES = {"CodeCommit": "COMMIT_ID", "S3": "S3_OBJECT_VERSION_ID"}
+REVISION_TYPES = {"CodeCommit": "COMMIT_ID", "S3": "S3_OBJECT_VERSION_ID", "ECR": "IMAGE_DIGEST"}
 """What a source of a provider can be told to take."""
 
 
@@ -30,8 +32,10 @@ class Executions:
     aws: Aws
 
     def heard(self, tx: Transaction, event: Event) -> None:
-        """A push starts every pipeline that watches the branch, in the transaction that announces it."""
+        """A push starts every pipeline that watches the branch, or the tag, in the transaction that announces it."""
         detail = event.detail
+        if event.detail_type == "ECR Image Action":
+            self._heard_of_image(tx, event)
         if event.detail_type != "CodeCommit Repository State Change" or detail.get("referenceType") != "branch":
             return
         if detail.get("event") == "referenceDeleted":
@@ -40,6 +44,18 @@ class Executions:
             if watches(pipeline["declaration"], detail["repositoryName"], detail["referenceName"]):
                 source = event.resources[0] if event.resources else None
                 self.starting.start(tx, event.region, pipeline, ("PollForSourceChanges", source))
+
+    def _heard_of_image(self, tx: Transaction, event: Event) -> None:
+        """As the rule does that AWS's console makes beside a pipeline with an ECR source."""
+        detail = event.detail
+        if (detail["action-type"], detail["result"]) != ("PUSH", "SUCCESS"):
+            return
+        repository, tag = detail["repository-name"], detail.get("image-tag")
+        for pipeline in self.pipelines.in_region(event.region):
+            actions = pipeline["declaration"]["stages"][0]["actions"]
+            if any(watches_image(action, repository, tag) for action in actions):
+                source = arn("ecr", event.region, f"repository/{repository}")
+                self.starting.start(tx, event.region, pipeline, ("CloudWatchEvent", source))
 
     def start_pipeline_execution(self, call: Call) -> Answer:
         pipeline = self.pipelines.get(call.region, call["name"])

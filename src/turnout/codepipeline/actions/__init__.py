@@ -8,6 +8,7 @@ from turnout.codepipeline.actions.approval import ManualApproval
 from turnout.codepipeline.actions.codebuild import CodeBuildAction
 from turnout.codepipeline.actions.codecommit import CodeCommitSource
 from turnout.codepipeline.actions.codedeploy_to_ecs import CodeDeployToEcs
+from turnout.codepipeline.actions.ecr_source import EcrSource
 from turnout.codepipeline.actions.ecs import EcsDeploy
 from turnout.codepipeline.actions.job import Action
 from turnout.codepipeline.actions.s3_source import S3Source
@@ -18,6 +19,7 @@ def every_action(aws: Aws, clock: Clock) -> dict[tuple[str, str], Action]:
     actions: tuple[Action, ...] = (
         CodeCommitSource(aws),
         S3Source(aws),
+        EcrSource(aws),
         CodeBuildAction(aws),
         CodeDeployToEcs(aws),
         EcsDeploy(aws),
