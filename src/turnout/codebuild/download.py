@@ -13,7 +13,7 @@ from typing import Any
 
 from turnout.aws import Aws
 from turnout.codebuild.buildspec import PHASES, Buildspec, YamlError, parse_buildspec
-from turnout.codebuild.environment import environment_for, git_config_for, variables_for
+from turnout.codebuild.environment import environment_for, fronts_for, git_config_for, variables_for
 from turnout.codebuild.output import Output
 from turnout.codebuild.rules import is_inline
 from turnout.codebuild.script import SHELL, is_shell_name, state_for
@@ -60,6 +60,10 @@ class Download:
         (build.folder / "shell").write_text(SHELL)
         build.buildspec.write_text(text)
         build.endpoint.write_text(self._config.endpoint)
+        build.fronts.mkdir(exist_ok=True)
+        for program, script in fronts_for(build, self._config).items():
+            (build.fronts / program).write_text(script)
+            (build.fronts / program).chmod(0o755)
         if buildspec.git_credential_helper:
             (build.folder / "home" / ".gitconfig").write_text(git_config_for(self._config))
         say(build, *self._notes(build, buildspec))

@@ -6,8 +6,12 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.ht
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 
+from turnout.codebuild import dockerfront
 from turnout.codebuild.buildspec import Buildspec
 from turnout.codebuild.spec import Build
 from turnout.config import Config
@@ -62,13 +66,26 @@ def host_environment(build: Build, config: Config) -> dict[str, str]:
     """What lets programs run here, and AWS clients inside the build reach this engine."""
     key_id, secret = next(iter(config.keys.items()), ("test", "test"))
     return {
-        "PATH": path_with_turnout(os.environ.get("PATH", os.defpath)),
+        "PATH": f"{build.fronts}{os.pathsep}{path_with_turnout(os.environ.get('PATH', os.defpath))}",
         "HOME": str(build.folder / "home"),
         "LANG": "C.UTF-8",
         "AWS_ENDPOINT_URL": config.endpoint,
         "AWS_ACCESS_KEY_ID": key_id,
         "AWS_SECRET_ACCESS_KEY": secret,
         "TURNOUT_HOME": str(config.home),
+    }
+
+
+def fronts_for(build: Build, config: Config) -> dict[str, str]:
+    """The programs that stand before those of the PATH, by name: docker and podman, if this machine has them."""
+    registry = config.registry
+    words = [sys.executable, "-I", dockerfront.__file__]
+    return {
+        program: "#!/bin/sh\nexec "
+        + shlex.join([*words, program, str(build.fronts), registry.address, registry.region])
+        + ' "$@"\n'
+        for program in ("docker", "podman")
+        if shutil.which(program) is not None
     }
 
 

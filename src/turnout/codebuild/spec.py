@@ -89,6 +89,11 @@ class Build:
         return self.folder / "state"
 
     @property
+    def fronts(self) -> Path:
+        """Programs that stand before those of the PATH."""
+        return self.folder / "bin"
+
+    @property
     def buildspec(self) -> Path:
         """The buildspec as it was when the build began."""
         return self.folder / "buildspec"

@@ -48,9 +48,7 @@ def _check_options(pipeline: Mapping[str, Any]) -> None:
     if mode != "SUPERSEDED":
         raise _structure(f"executionMode {mode} is not implemented by turnout; SUPERSEDED is")
     if pipeline.get("triggers"):
-        raise _structure(
-            "triggers are not implemented by turnout: sources (CodeCommit, S3, ECR) start executions"
-        )
+        raise _structure("triggers are not implemented by turnout: sources (CodeCommit, S3, ECR) start executions")
     if pipeline.get("variables") and not is_v2:
         raise _structure("Pipeline variables are only supported by pipelines of pipelineType V2")
 
