@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from tests.conftest import World
 from tests.crash.dying import Killed, survive
 from tests.fakes.seed import seed
+from tests.rooms.registering import RegistryClient
 from tests.rooms.test_cloudwatch import ALARM
 from tests.rooms.test_lambda import create, runs_of
 from turnout.runs import StepSpec
@@ -32,6 +34,8 @@ STORIES = {
     "codedeploy.trigger": "tests.crash.test_small_plans",
     "codepipeline": "tests.crash.test_codepipeline",
     "codepipeline.poll": "tests.crash.test_small_plans",
+    "ecr.lifecycle": "tests.crash.test_small_plans",
+    "ecr.sweep": "tests.crash.test_small_plans",
     "ecs.alarms": "tests.crash.test_ecs_rolling",
     "ecs.check": "tests.crash.test_ecs",
     "ecs.deployment": "tests.crash.test_ecs_shifting",
@@ -98,7 +102,27 @@ def trigger(world: World) -> Callable[[], Any]:
     return lambda: world.runs.get(run.id).status
 
 
-@pytest.mark.parametrize(("story", "seconds"), [(alarm, 5.0), (polled, 130.0), (trigger, 1.0)])
+def expiring(world: World) -> Callable[[], Any]:
+    """A lifecycle policy keeps one image of two, and a day later the layer of the other is gone."""
+    ecr = world.boto("ecr")
+    ecr.create_repository(repositoryName="hello")
+    for tag in ("1", "2"):
+        RegistryClient(world).push("hello", tag, f"layer of {tag}".encode())
+        world.clock.advance(1)
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
+    rule = {"rulePriority": 1, "description": "x" * 30, "selection": selection, "action": {"type": "expire"}}
+    ecr.put_lifecycle_policy(repositoryName="hello", lifecyclePolicyText=json.dumps({"rules": [rule]}))
+    blobs = world.home / "images" / "blobs" / "sha256"
+    (blobs / ("a" * 64)).write_text("what a kill has left of a push")
+
+    def end() -> Any:
+        images = ecr.list_images(repositoryName="hello")["imageIds"]
+        return images, sorted(blob.name for blob in blobs.iterdir())
+
+    return end
+
+
+@pytest.mark.parametrize(("story", "seconds"), [(alarm, 5.0), (polled, 130.0), (trigger, 1.0), (expiring, 29 * 3600.0)])
 def test_a_small_plan_ends_the_same_wherever_the_engine_dies(
     tmp_path: Path, story: Callable[[World], Callable[[], Any]], seconds: float
 ) -> None:

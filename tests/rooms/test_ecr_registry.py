@@ -4,6 +4,7 @@ suite: pull, push, content discovery, content management. And who may.
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.conftest import World
 from tests.rooms.registering import CONFIG, IMAGE, INDEX, LAYER, RegistryClient, basic, described, digest_of
+from turnout.ecr.blobs import Blobs
 
 MISSING = "The repository with name 'nowhere' does not exist in the registry with id '000000000000'"
 
@@ -266,6 +268,36 @@ def test_an_index_of_several_platforms_holds_its_images(world: World, client: Re
     assert client.ask("DELETE", f"hello/manifests/{child['imageDigest']}").error[0] == "DENIED"
     assert client.ask("DELETE", f"hello/manifests/{digest}").status == 202
     assert client.ask("DELETE", f"hello/manifests/{child['imageDigest']}").status == 202
+
+
+def test_what_is_gone_from_the_disk_is_pushed_again(world: World, client: RegistryClient) -> None:
+    manifest = client.image("hello", b"layer")
+    digest = client.put("hello", "1", manifest).headers["docker-content-digest"]
+    blobs = world.home / "images" / "blobs" / "sha256"
+    for gone in (digest, digest_of(b"layer")):
+        (blobs / gone.removeprefix("sha256:")).unlink()
+    missing = client.ask("GET", "hello/manifests/1")
+    assert (missing.status, "push the image again" in missing.error[1]) == (500, True)
+    assert client.ask("HEAD", f"hello/blobs/{digest_of(b'layer')}").status == 404
+    assert client.put("hello", "1", client.image("hello", b"layer")).status == 201
+    assert client.ask("GET", "hello/manifests/1").document == manifest
+
+
+def test_a_full_disk_is_told_as_such_and_keeps_what_has_come(
+    world: World, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = client.ask("POST", "hello/blobs/uploads/").headers["location"]
+    client.ask("PATCH", at, b"half")
+
+    def full(self: Any, upload: str, chunk: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Blobs, "append", full)
+        refused = client.ask("PATCH", at, b" and half")
+    assert (refused.status, "free some room" in refused.error[1]) == (503, True)
+    client.ask("PATCH", at, b" and half")
+    assert client.ask("PUT", f"{at}?digest={digest_of(b'half and half')}").status == 201
 
 
 # Content discovery

@@ -122,6 +122,14 @@ class Images(Operations):
             with self.store.transaction() as tx:
                 self.records.pulled(tx, repository, image.digest, now)
 
+    def manifest_of(self, repository: Repository, digest: str) -> bytes:
+        """Raises ServerException when its file is gone."""
+        try:
+            return self.blobs.read(digest)
+        except FileNotFoundError as error:
+            message = f"the manifest {digest} of {repository.name} is missing from turnout's home: push the image again"
+            raise AwsError("ServerException", message, 500) from error
+
     def _find(self, repository: Repository, given: Mapping[str, str]) -> Image:
         """Raises ImageFault."""
         digest, tag = given.get("imageDigest"), given.get("imageTag")
@@ -169,7 +177,7 @@ class Images(Operations):
             "registryId": ACCOUNT,
             "repositoryName": repository.name,
             "imageId": _ids(digest, [tag] if tag else ())[0],
-            "imageManifest": self.blobs.read(digest).decode(),
+            "imageManifest": self.manifest_of(repository, digest).decode(),
             "imageManifestMediaType": image.media_type,
         }
 

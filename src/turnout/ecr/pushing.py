@@ -66,7 +66,7 @@ class Pushing:
                 " and cannot be overwritten because the tag is immutable.",
             )
         is_known = self._records.image(repository, found) is not None
-        if is_known and (tag is None or was == found):
+        if is_known and self._blobs.path(found).exists() and (tag is None or was == found):
             return Pushed(found, manifest.subject, is_new=False)
         size = self._check_parts(repository, manifest)
         self._blobs.put(body)

@@ -43,7 +43,7 @@ class Manifests:
         """The descriptor of an image that is about another one."""
         image = self._room.records.image(repository, digest)
         assert image is not None
-        annotations = json.loads(self._room.blobs.read(digest)).get("annotations")
+        annotations = json.loads(self._room.manifest_of(repository, digest)).get("annotations")
         descriptor = {
             "mediaType": image.media_type,
             "digest": digest,
@@ -55,7 +55,7 @@ class Manifests:
 
     def _get(self, request: Request, repository: Repository, reference: str) -> Reply:
         image = self._find(repository, reference)
-        body = self._room.blobs.read(image.digest)
+        body = self._room.manifest_of(repository, image.digest)
         headers = {
             "content-type": image.media_type,
             "content-length": str(len(body)),
