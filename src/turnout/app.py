@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
-import logging
 import os
 import shutil
-import signal
-import socket
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from typing import Any
-
-import uvicorn
 
 from turnout import __version__
 from turnout.autoscaling.api import AutoScaling
@@ -35,23 +24,20 @@ from turnout.codedeploy.api import MIGRATIONS as CODEDEPLOY
 from turnout.codedeploy.api import CodeDeploy
 from turnout.codepipeline.api import MIGRATIONS as CODEPIPELINE
 from turnout.codepipeline.api import CodePipeline
-from turnout.config import Config, make_home
+from turnout.config import Config
 from turnout.ecr.api import MIGRATIONS as ECR
 from turnout.ecr.api import Ecr
 from turnout.ecr.oci import RegistryHttp
 from turnout.ecs.api import MIGRATIONS as ECS
 from turnout.ecs.api import Ecs
-from turnout.errors import SetupError
 from turnout.gateway.models import OwnedModels
 from turnout.gateway.others import Others
 from turnout.gateway.server import Gateway
-from turnout.hindrances import refusal
 from turnout.loadbalancer.api import MIGRATIONS as LOADBALANCER
 from turnout.loadbalancer.api import LoadBalancer
 from turnout.loadbalancer.proxy import Proxy
 from turnout.logs.api import MIGRATIONS as LOGS
 from turnout.logs.api import Logs
-from turnout.measuring import measure_forever
 from turnout.names import is_arn
 from turnout.receipts import SCHEMA as RECEIPTS
 from turnout.receipts import Receipts
@@ -61,8 +47,6 @@ from turnout.runtimes import Runtime
 from turnout.samples import SCHEMA as SAMPLES
 from turnout.samples import Samples
 from turnout.store import Store
-
-log = logging.getLogger(__name__)
 
 MIGRATIONS = {
     "runs": SCHEMA,
@@ -83,9 +67,6 @@ RECENT_S = 3600.0
 """How long /_turnout/health, and so `turnout status`, tell of an interruption; receipts do for good."""
 
 ALMOST_NOTHING_BYTES = 1 << 20
-
-LAST_ANSWERS_S = 5
-"""How long the end of the engine waits for requests that are being answered: a stalled client does not hold it up."""
 
 
 class Engine:
@@ -217,159 +198,3 @@ class Engine:
             yield why
         if (why := self.proxy.trouble) is not None:
             yield f"Envoy cannot be told what has changed, and goes on as it was: {why}"
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """What `turnout up` tells, and what engine.json in the home says while the engine runs."""
-
-    pid: int
-    endpoint: str
-    port: int
-    home: str
-    region: str
-    version: str
-    speed: float
-    started_at: float
-    runtime: str
-    """What runs the containers, and why."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: `serve` decides what a signal means."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> None:
-    """Run the engine until SIGTERM or SIGINT (tasks and Envoy end too) or SIGUSR1 (they go on serving)."""
-    _check(config)
-    make_home(config.home)
-    with _lock(config), _bound(config) as listening:
-        config = replace(config, port=listening.getsockname()[1])
-        engine = _engine(config)
-        asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, _ask, asked, number)
-        server = _Server(
-            uvicorn.Config(
-                engine.gateway,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=LAST_ANSWERS_S,
-            )
-        )
-        try:
-            await engine.start()
-        except (OSError, sqlite3.Error) as error:
-            if (why := refusal(error)) is None:
-                raise
-            raise SetupError(f"the engine cannot start in {config.home}: {why}") from error
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        advancing = asyncio.create_task(engine.runner.run_forever())
-        measuring = asyncio.create_task(measure_forever(engine.measures, engine.clock))
-        sampling = asyncio.create_task(engine.samples.run_forever())
-        addresses = Addresses(
-            pid=os.getpid(),
-            endpoint=config.endpoint,
-            port=config.port,
-            home=str(config.home),
-            region=config.region,
-            version=__version__,
-            speed=config.speed,
-            started_at=time.time(),
-            runtime=engine.runtime_words,
-        )
-        engine_file = config.home / "engine.json"
-        _write(engine_file, json.dumps(addresses.__dict__, indent=1))
-        announce(addresses)
-        ends: list[asyncio.Future[Any]] = [asked, serving, advancing, measuring, sampling]
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (serving, advancing, measuring, sampling):
-                if task.done():
-                    task.result()
-        finally:
-            engine_file.unlink(missing_ok=True)
-            server.should_exit = True
-            advancing.cancel()
-            measuring.cancel()
-            sampling.cancel()
-            await asyncio.gather(serving, advancing, measuring, sampling, return_exceptions=True)
-            if asked.done() and asked.result() in (signal.SIGTERM, signal.SIGINT):
-                await engine.end_workloads()
-            await engine.close()
-
-
-def _engine(config: Config) -> Engine:
-    from turnout.loadbalancer.envoy import Envoy
-    from turnout.runtimes.choosing import choose
-
-    runtime, words = choose(config)
-    return Engine(config, Clock(config.speed), runtime, Envoy(config), runtime_words=words)
-
-
-def _ask(asked: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
-    if not asked.done():
-        asked.set_result(number)
-
-
-def _check(config: Config) -> None:
-    if config.host not in ("127.0.0.1", "::1", "localhost") and not config.keys:
-        raise SetupError(
-            f"--host {config.host} would let anyone on the network deploy. Configure access keys first"
-            " (TURNOUT_KEYS=KEYID:SECRET), then every request must carry a right signature."
-        )
-
-
-@contextmanager
-def _lock(config: Config) -> Iterator[None]:
-    path = config.home / "lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise SetupError(
-                f"the home {config.home} is held by {holder}{_endpoint_of(config)}. Use that engine, end it with"
-                " `turnout down`, or give this one a home of its own with --home."
-            ) from None
-        file.truncate(0)
-        file.write(f"turnout, pid {os.getpid()}")
-        file.flush()
-        yield
-
-
-def _endpoint_of(config: Config) -> str:
-    """ ", at http://127.0.0.1:4566" of the engine that holds the home; nothing while it is still starting."""
-    try:
-        return f", at {json.loads((config.home / 'engine.json').read_text())['endpoint']}"
-    except (OSError, ValueError, KeyError):
-        return ""
-
-
-@contextmanager
-def _bound(config: Config) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.socket(family) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((config.host, config.port))
-        except OSError as error:
-            raise SetupError(
-                f"cannot listen on {config.host}:{config.port}: {error.strerror}."
-                " Another engine or LocalStack may hold it: end it, or choose a port with --port (0 = any free one)."
-            ) from error
-        listening.listen(512)
-        listening.setblocking(False)
-        yield listening
-
-
-def _write(path: Any, text: str) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_text(text)
-    draft.replace(path)

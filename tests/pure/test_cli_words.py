@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from turnout.app import serve
 from turnout.cli.follow import deployment_of, stages_of
 from turnout.cli.git import ANYBODY, ensure_remote, git
 from turnout.cli.history import table
@@ -30,6 +29,7 @@ from turnout.cli.up import Shell, assignment
 from turnout.cli.view import Pipeline, Service, Side, View
 from turnout.config import Config
 from turnout.errors import SetupError
+from turnout.hosting import serve
 
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 

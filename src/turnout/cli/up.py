@@ -30,7 +30,7 @@ from turnout.errors import SetupError
 from turnout.names import DEFAULT_REGION, is_region
 
 if TYPE_CHECKING:
-    from turnout.app import Addresses
+    from turnout.hosting import Addresses
 
 READY_WITHIN_S = 60.0
 GONE_WITHIN_S = 60.0
@@ -95,7 +95,7 @@ def _run(config: Config) -> None:
 
     import uvloop
 
-    from turnout.app import serve
+    from turnout.hosting import serve
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
