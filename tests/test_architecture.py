@@ -22,7 +22,7 @@ WORDS = {
     "hookplace",
     "hookfile",
 }
-MEMORY = {"store", "rows", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
+MEMORY = {"store", "rows", "ledger", "moves", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
 ROOMS = {
     "codecommit",
     "codepipeline",

@@ -1,14 +1,9 @@
-"""What a run and a step are: their rows, their states, and the moves between these.
-
-Pending ──► InProgress ──► Succeeded | Failed | Stopped
-   └──────────────────────► Skipped | Stopped           (a step that is never begun)
-"""
+"""What a run and a step are: their rows and their states."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -26,11 +21,6 @@ class Status(StrEnum):
     def is_over(self) -> bool:
         return self not in (Status.PENDING, Status.IN_PROGRESS)
 
-
-MOVES: Mapping[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.IN_PROGRESS, Status.SKIPPED, Status.STOPPED}),
-    Status.IN_PROGRESS: frozenset({Status.SUCCEEDED, Status.FAILED, Status.STOPPED}),
-}
 
 SCHEMA = [
     """

@@ -3,19 +3,18 @@
 A *run* is a row (a deployment, a build, a pipeline execution, a task), its *steps* are rows, and the runner makes
 one step true at a time. There is no recovery code: after a crash the next tick reads the same rows.
 
-Only `_move_step` and `_move_run` write a status: each checks the table of moves, compares and sets, and leaves a row
-in `events` in the same transaction.
+Their rows are told by `rows`, read by `Ledger`; only `Moves` writes a status.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from turnout.clock import Clock
-from turnout.rows import MOVES, run_of, step_of
+from turnout.ledger import Ledger
+from turnout.moves import Moves
 from turnout.rows import SCHEMA as SCHEMA
 from turnout.rows import Run as Run
 from turnout.rows import Status as Status
@@ -32,20 +31,18 @@ class Exclusive(Exception):
         self.holder = holder
 
 
-MOST_NOTES = 500
-"""Why a run waits is history, too, but a service is looked after for years: of each run the newest are kept."""
-
 Settle = Callable[[Transaction, Run, Sequence[Step]], None]
 Ended = Callable[[Transaction, Run, Step], None]
 Proceeds = Callable[[Run, Step, Sequence[Step]], bool]
 
 
-class Runs:
+class Runs(Ledger):
     """Every read and write of runs and steps."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self.store = store
+        super().__init__(store)
         self.clock = clock
+        self._moves = Moves(clock)
         self._on_due: Callable[[], None] = lambda: None
         self._woken: dict[str, int] = {}
         self._wakes = 0
@@ -64,79 +61,6 @@ class Runs:
     def on_due(self, act: Callable[[], None]) -> None:
         """Called after each commit that made a step due."""
         self._on_due = act
-
-    # Reading
-
-    def get(self, run_id: int) -> Run:
-        row = self.store.one("SELECT * FROM runs WHERE id = ?", (run_id,))
-        if row is None:
-            raise KeyError(f"no run {run_id}")
-        return run_of(row)
-
-    def find(self, kind: str, region: str, name: str) -> Run | None:
-        row = self.store.one("SELECT * FROM runs WHERE kind = ? AND region = ? AND name = ?", (kind, region, name))
-        return None if row is None else run_of(row)
-
-    def caused_by(self, cause: str | None) -> Run | None:
-        """The run that this cause has brought about already."""
-        row = cause and self.store.one("SELECT * FROM runs WHERE cause = ?", (cause,))
-        return run_of(row) if row else None
-
-    def of_lane(self, kind: str, region: str, lane: str, *, is_open: bool = False, limit: int = -1) -> list[Run]:
-        """The runs of a lane, newest first."""
-        only = "AND status IN ('Pending', 'InProgress')" if is_open else ""
-        return [
-            run_of(row)
-            for row in self.store.all(
-                f"SELECT * FROM runs WHERE kind = ? AND region = ? AND lane = ? {only} ORDER BY id DESC LIMIT ?",
-                (kind, region, lane, limit),
-            )
-        ]
-
-    def of_kind(self, kind: str, region: str | None = None, *, is_open: bool = False) -> list[Run]:
-        """The runs of a kind, newest first, of one region or of all."""
-        only = "AND status IN ('Pending', 'InProgress')" if is_open else ""
-        where, parameters = ("", (kind,)) if region is None else ("AND region = ?", (kind, region))
-        return [
-            run_of(row)
-            for row in self.store.all(f"SELECT * FROM runs WHERE kind = ? {where} {only} ORDER BY id DESC", parameters)
-        ]
-
-    def names(self, kind: str, region: str, lane: str | None = None) -> list[str]:
-        """The names of the runs of a kind, newest first, of one lane or of all."""
-        where, parameters = ("", (kind, region)) if lane is None else ("AND lane = ?", (kind, region, lane))
-        rows = self.store.all(
-            f"SELECT name FROM runs WHERE kind = ? AND region = ? {where} ORDER BY id DESC", parameters
-        )
-        return [row["name"] for row in rows]
-
-    def steps(self, run_id: int) -> list[Step]:
-        """The steps of a run in their order."""
-        return [step_of(r) for r in self.store.all("SELECT * FROM steps WHERE run_id = ? ORDER BY rank, id", (run_id,))]
-
-    def step(self, step_id: int) -> Step:
-        row = self.store.one("SELECT * FROM steps WHERE id = ?", (step_id,))
-        if row is None:
-            raise KeyError(f"no step {step_id}")
-        return step_of(row)
-
-    def find_step(self, run_id: int, name: str) -> Step | None:
-        row = self.store.one("SELECT * FROM steps WHERE run_id = ? AND name = ?", (run_id, name))
-        return None if row is None else step_of(row)
-
-    def events(self, run_id: int) -> list[sqlite3.Row]:
-        """Every move of a run and of its steps, oldest first: at, step_id, was, became, message."""
-        return self.store.all("SELECT * FROM events WHERE run_id = ? ORDER BY id", (run_id,))
-
-    def due(self, now: float) -> list[Step]:
-        return [
-            step_of(row)
-            for row in self.store.all("SELECT * FROM steps WHERE wake_at <= ? ORDER BY wake_at, id", (now,))
-        ]
-
-    def next_wake_at(self, after: float) -> float | None:
-        row = self.store.one("SELECT min(wake_at) AS at FROM steps WHERE wake_at > ?", (after,))
-        return row["at"] if row else None
 
     # Beginning
 
@@ -169,7 +93,7 @@ class Runs:
                 "INSERT INTO steps (run_id, rank, name, status, spec, timeout_s) VALUES (?, ?, ?, 'Pending', ?, ?)",
                 (run_id, step.rank, step.name, json.dumps(step.spec), step.timeout_s),
             )
-        tx.execute("INSERT INTO events (at, run_id, became) VALUES (?, ?, 'Pending')", (now, run_id))
+        self._moves.begun(tx, run_id)
         self.advance(tx, run_id)
         return self.get(run_id)
 
@@ -221,11 +145,11 @@ class Runs:
         if step.status is Status.PENDING:
             deadline_at = None if step.timeout_s is None else now + step.timeout_s
             tx.execute("UPDATE steps SET started_at = ?, deadline_at = ? WHERE id = ?", (now, deadline_at, step.id))
-            self._move_step(tx, step, Status.IN_PROGRESS)
+            self._moves.of_step(tx, step, Status.IN_PROGRESS)
             run = self.get(step.run_id)
             if run.status is Status.PENDING:
                 tx.execute("UPDATE runs SET started_at = ? WHERE id = ?", (now, run.id))
-                self._move_run(tx, run, Status.IN_PROGRESS)
+                self._moves.of_run(tx, run, Status.IN_PROGRESS)
         tx.execute("UPDATE steps SET attempts = attempts + 1 WHERE id = ?", (step.id,))
         return self.step(step.id), self._wakes
 
@@ -242,12 +166,7 @@ class Runs:
             (wake_at, on, why, begun.id),
         )
         if current.note != why:
-            self._record(tx, begun.run_id, begun.id, current.status, current.status, why)
-            tx.execute(
-                "DELETE FROM events WHERE run_id = :run AND was = became AND id <= (SELECT id FROM events"
-                " WHERE run_id = :run AND was = became ORDER BY id DESC LIMIT 1 OFFSET :kept)",
-                {"run": begun.run_id, "kept": MOST_NOTES},
-            )
+            self._moves.note(tx, current, why)
         tx.after_commit(self._on_due)
 
     def end(
@@ -266,7 +185,7 @@ class Runs:
             " wake_at = NULL, wake_on = NULL, note = NULL WHERE id = ?",
             (self.clock.now(), None if result is None else json.dumps(result), code, message, step.id),
         )
-        self._move_step(tx, self.step(step.id), status, message)
+        self._moves.of_step(tx, self.step(step.id), status, message)
         run = self.get(step.run_id)
         self._enders[run.kind](tx, run, self.step(step.id))
         self.advance(tx, step.run_id)
@@ -290,7 +209,7 @@ class Runs:
                     tx.execute("UPDATE steps SET wake_at = ? WHERE id = ?", (self.clock.now(), step.id))
                     tx.after_commit(self._on_due)
                 else:
-                    self._move_step(tx, step, Status.SKIPPED)
+                    self._moves.of_step(tx, step, Status.SKIPPED)
 
     def _finish(self, tx: Transaction, run: Run, steps: Sequence[Step]) -> None:
         failed = next((s for s in steps if s.status is Status.FAILED), None)
@@ -306,38 +225,13 @@ class Runs:
             (self.clock.now(), reason and reason.code, reason and reason.message, run.id),
         )
         if run.status is Status.PENDING:
-            self._move_run(tx, run, Status.IN_PROGRESS)
+            self._moves.of_run(tx, run, Status.IN_PROGRESS)
             run = self.get(run.id)
-        self._move_run(tx, run, status, reason.message if reason else None)
+        self._moves.of_run(tx, run, status, reason.message if reason else None)
         self._settlers[run.kind](tx, self.get(run.id), steps)
         self.wake(tx, run_topic(run.kind, run.region, run.name))
-
-    def _move_step(self, tx: Transaction, step: Step, became: Status, message: str | None = None) -> None:
-        _check_move(f"step {step.name}", step.status, became)
-        moved = tx.execute("UPDATE steps SET status = ? WHERE id = ? AND status = ?", (became, step.id, step.status))
-        assert moved.rowcount == 1, f"step {step.name} was not {step.status}"
-        self._record(tx, step.run_id, step.id, step.status, became, message)
-
-    def _move_run(self, tx: Transaction, run: Run, became: Status, message: str | None = None) -> None:
-        _check_move(f"run {run.name}", run.status, became)
-        moved = tx.execute("UPDATE runs SET status = ? WHERE id = ? AND status = ?", (became, run.id, run.status))
-        assert moved.rowcount == 1, f"run {run.name} was not {run.status}"
-        self._record(tx, run.id, None, run.status, became, message)
-
-    def _record(
-        self, tx: Transaction, run_id: int, step_id: int | None, was: Status, became: Status, message: str | None
-    ) -> None:
-        tx.execute(
-            "INSERT INTO events (at, run_id, step_id, was, became, message) VALUES (?, ?, ?, ?, ?, ?)",
-            (self.clock.now(), run_id, step_id, was, became, message),
-        )
 
 
 def run_topic(kind: str, region: str, name: str) -> str:
     """The topic that is woken when this run ends: what the parent of a run waits on."""
     return f"{kind}/{region}/{name}"
-
-
-def _check_move(what: str, was: Status, became: Status) -> None:
-    if became not in MOVES.get(was, frozenset()):
-        raise AssertionError(f"{what} cannot move from {was} to {became}")

@@ -319,7 +319,7 @@ def test_what_was_woken_is_kept_for_as_long_as_a_step_may_be_about_to_wait_for_i
 
 
 def test_of_why_a_run_waited_the_newest_are_kept_and_every_move(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("turnout.runs.MOST_NOTES", 3)
+    monkeypatch.setattr("turnout.moves.MOST_NOTES", 3)
     looks = 0
 
     def look(run: Run, step: Step) -> Done | Wait:
