@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from turnout.loadbalancer.picture import Picture, group_name
 from turnout.loadbalancer.proxy import (
     Bound,
     Counters,
@@ -15,9 +16,7 @@ from turnout.loadbalancer.proxy import (
     Health,
     Interruption,
     Meters,
-    Picture,
     PortMeter,
-    group_name,
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 from turnout.loadbalancer.envoy.clusters import render_assignment, render_cluster
 from turnout.loadbalancer.envoy.listeners import marks_in, render_bootstrap, render_listener
 from turnout.loadbalancer.envoy.routes import claimed_domains, redirect_for, render_host, render_routes
-from turnout.loadbalancer.proxy import Check, Endpoint, Group, Rule, Site, group_name
+from turnout.loadbalancer.picture import Check, Endpoint, Group, Rule, Site, group_name
 
 GOLDEN = Path(__file__).parent / "golden"
 HOME = Path("/home/envoy")

@@ -20,7 +20,8 @@ from turnout.loadbalancer.envoy.matches import network_regex, pattern
 from turnout.loadbalancer.envoy.pace import Pace
 from turnout.loadbalancer.envoy.watch import Failing, health_of
 from turnout.loadbalancer.envoy.watchers import SPARE, Watchers
-from turnout.loadbalancer.proxy import Check, Failure, Group
+from turnout.loadbalancer.picture import Check, Group
+from turnout.loadbalancer.proxy import Failure
 from turnout.loadbalancer.traffic import difference
 from turnout.traffic import percentile
 

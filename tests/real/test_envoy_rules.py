@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.real.balancer import Application, Balancer, Client, answers, forward, get, running, until
-from turnout.loadbalancer.proxy import group_name
+from turnout.loadbalancer.picture import group_name
 
 pytestmark = pytest.mark.real
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conftest import World
 from turnout.aws import Answer, Call
-from turnout.loadbalancer.proxy import group_name
+from turnout.loadbalancer.picture import group_name
 
 WEB = {"cluster": "shop", "service": "web"}
 HOOK = "arn:aws:lambda:us-east-1:000000000000:function:check"

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from tests.conftest import World
 from tests.rooms.scaling import METRIC, RESOURCE, TARGET, Scaling
 from turnout.autoscaling.readings import Readings
-from turnout.loadbalancer.proxy import GroupMeter, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import GroupMeter
 from turnout.names import resource_of
 
 

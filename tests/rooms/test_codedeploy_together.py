@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import World
 from tests.rooms.deploying import ROLE, content
-from turnout.loadbalancer.proxy import group_name
+from turnout.loadbalancer.picture import group_name
 from turnout.runtimes import Ran
 
 APPSPEC = """\

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import World
 from tests.rooms.shifting import HOOK, ROLE, WEB, Shop
-from turnout.loadbalancer.proxy import GroupCounters, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import GroupCounters
 
 
 @pytest.fixture

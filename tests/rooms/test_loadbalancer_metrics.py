@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import World
 from tests.rooms.test_loadbalancer import Stack
-from turnout.loadbalancer.proxy import Failure, GroupCounters, GroupMeter, PortMeter, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import Failure, GroupCounters, GroupMeter, PortMeter
 from turnout.names import resource_of
 
 OK = (0, 0, 0, 0)

@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import World
 from tests.rooms.test_loadbalancer import Stack
 from turnout.cli.receipt_words import interruption
-from turnout.loadbalancer.proxy import Failure, GroupCounters, Interruption, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import Failure, GroupCounters, Interruption
 
 
 @pytest.fixture

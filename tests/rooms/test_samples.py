@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import World
 from tests.rooms.deploying import APPSPEC, Deploying
 from tests.rooms.shifting import HOOK, ROLE, Shop
-from turnout.loadbalancer.proxy import GroupCounters, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import GroupCounters
 from turnout.samples import EVERY_S, MOST
 
 REGION = "us-east-1"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.loadbalancer.proxy import SHARES
+from turnout.loadbalancer.picture import SHARES
 from turnout.loadbalancer.room import Room
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from turnout.loadbalancer.attributes import BALANCER, GROUP, with_defaults
-from turnout.loadbalancer.proxy import SHARES, Check, Endpoint, Group, Picture, Proxy, Rule, Site, group_name
+from turnout.loadbalancer.picture import SHARES, Check, Endpoint, Group, Picture, Rule, Site, group_name
+from turnout.loadbalancer.proxy import Proxy
 from turnout.loadbalancer.records import Document, Records, balancer_of
 from turnout.traffic import LONG_CONNECTIONS_TAG
 

@@ -15,7 +15,8 @@ from functools import partial
 
 from turnout.clock import Clock
 from turnout.errors import TurnoutError
-from turnout.loadbalancer.proxy import Proxy, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import Proxy
 from turnout.store import Store, Transaction
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from turnout.clock import Clock
 from turnout.loadbalancer.goodbyes import Goodbyes
 from turnout.loadbalancer.interruptions import Interruptions
 from turnout.loadbalancer.mirror import Mirror
-from turnout.loadbalancer.proxy import Counters, Failure, Failures, GroupCounters, Proxy, group_name
+from turnout.loadbalancer.picture import group_name
+from turnout.loadbalancer.proxy import Counters, Failure, Failures, GroupCounters, Proxy
 from turnout.loadbalancer.records import Records
 from turnout.loadbalancer.rises import Rises
 from turnout.traffic import Drained, Flow, Latency, Mark

@@ -18,7 +18,7 @@ from turnout.loadbalancer.envoy.clusters import render_assignment, render_cluste
 from turnout.loadbalancer.envoy.files import Folder
 from turnout.loadbalancer.envoy.routes import compact, discovery
 from turnout.loadbalancer.envoy.watchers import Watchers
-from turnout.loadbalancer.proxy import Endpoint, Group, Site, group_name
+from turnout.loadbalancer.picture import Endpoint, Group, Site, group_name
 
 log = logging.getLogger(__name__)
 

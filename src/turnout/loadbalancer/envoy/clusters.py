@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from turnout.loadbalancer.envoy.matches import Json
-from turnout.loadbalancer.proxy import Check, Endpoint, Group
+from turnout.loadbalancer.picture import Check, Endpoint, Group
 
 TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ASSIGNMENT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"

@@ -12,7 +12,7 @@ from turnout.loadbalancer.envoy.matches import Json, needs_source
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routes import compact
 from turnout.loadbalancer.envoy.watchers import Watchers
-from turnout.loadbalancer.proxy import Picture, Site
+from turnout.loadbalancer.picture import Picture, Site
 
 log = logging.getLogger(__name__)
 

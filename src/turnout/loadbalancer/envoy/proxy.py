@@ -26,7 +26,8 @@ from turnout.loadbalancer.envoy.routes import route_config_name
 from turnout.loadbalancer.envoy.telling import Teller
 from turnout.loadbalancer.envoy.watch import Watch
 from turnout.loadbalancer.envoy.wire import EnvoySilent
-from turnout.loadbalancer.proxy import Bound, Counters, Failures, GroupCounters, Health, Interruption, Meters, Picture
+from turnout.loadbalancer.picture import Picture
+from turnout.loadbalancer.proxy import Bound, Counters, Failures, GroupCounters, Health, Interruption, Meters
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from turnout.loadbalancer.envoy.files import Folder
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routes import claimed_domains, compact, discovery, render_host, render_routes
-from turnout.loadbalancer.proxy import Site
+from turnout.loadbalancer.picture import Site
 
 
 class RouteFiles:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from turnout.loadbalancer.envoy.matches import SOURCE_HEADER, Json, match_for
-from turnout.loadbalancer.proxy import Rule, Site, group_name
+from turnout.loadbalancer.picture import Rule, Site, group_name
 
 TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 UNAVAILABLE = (

@@ -16,7 +16,7 @@ from turnout.loadbalancer.envoy.pace import CLUSTER_S, HOST_S, Pace
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routefile import RouteFiles
 from turnout.loadbalancer.envoy.watchers import Watchers
-from turnout.loadbalancer.proxy import Group, Picture
+from turnout.loadbalancer.picture import Group, Picture
 
 CLUSTERS = "clusters"
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from turnout.loadbalancer.envoy.admin import Admin, HostHealth
 from turnout.loadbalancer.envoy.wire import EnvoySilent
-from turnout.loadbalancer.proxy import Group, Health
+from turnout.loadbalancer.picture import Group
+from turnout.loadbalancer.proxy import Health
 
 log = logging.getLogger(__name__)
 
