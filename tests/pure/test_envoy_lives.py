@@ -31,14 +31,14 @@ def test_counters_are_never_taken_for_those_of_the_envoy_that_followed(tmp_path:
             return {"blue": GroupCounters(0, self.answer(), 0, 0)}
 
         def answer(self) -> int:
-            was, envoy._process = envoy._process, new
+            was, envoy._lives._process = envoy._lives._process, new
             return 200 if was is old else 3
 
     envoy._admin = Admin()  # type: ignore[assignment]
-    envoy._process = old
+    envoy._lives._process = old
     meters = asyncio.run(envoy.meters())
     assert (meters.epoch, meters.groups["blue"].completed) == (new.epoch, 3)
-    envoy._process = old
+    envoy._lives._process = old
     counters = asyncio.run(envoy.counters(["blue"]))
     assert (counters.epoch, counters.groups["blue"].completed) == (new.epoch, 3)
 

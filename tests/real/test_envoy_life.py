@@ -78,7 +78,7 @@ def test_whoever_connects_while_there_is_no_envoy_waits_and_is_served(tmp_path: 
 
     async def has_looked(balancer: Balancer, *, in_flight: bool) -> bool:
         """At a moment when the sockets are held."""
-        load = balancer.envoy._load
+        load = balancer.envoy._lives._load
         return load is not None and bool(load[2]) == in_flight and balancer.envoy._heirs.holds_any
 
     async def is_refused(port: int) -> bool:

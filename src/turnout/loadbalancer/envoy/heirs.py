@@ -16,13 +16,13 @@ import hashlib
 import logging
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from turnout.loadbalancer.envoy.files import Folder
+from turnout.loadbalancer.envoy.protobuf import field, framed, members_of, number, request
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class Heirs:
         self._held: dict[tuple[str, int], int] = {}
         """(address, worker) → descriptor."""
         self._inherited: set[tuple[str, int]] = set()
+        self._addresses: frozenset[str] = frozenset()
+        self._opened_at = 0.0
+        self._opens = asyncio.Event()
+        """When and that the ports last became others."""
 
     def arguments(self, epoch: int) -> list[str]:
         """What an Envoy of this epoch is started with: 0 binds its ports itself, any other one inherits them."""
@@ -85,6 +89,24 @@ class Heirs:
                 os.close(passed)
             else:
                 self._held[key] = passed
+
+    def follow(self, addresses: Collection[str]) -> None:
+        """The ports are these from now on."""
+        self.only(addresses)
+        if (now := frozenset(addresses)) != self._addresses:
+            self._addresses, self._opened_at = now, asyncio.get_running_loop().time()
+            self._opens.set()
+
+    async def pause(self, soon_s: float, long_s: float) -> None:
+        """Until the next look: soon where ports are being opened, for who connects to a port whose socket is not held
+        yet is refused should Envoy die."""
+        if asyncio.get_running_loop().time() - self._opened_at < long_s:
+            await asyncio.sleep(soon_s)
+            return
+        self._opens.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(long_s):
+                await self._opens.wait()
 
     def only(self, addresses: Collection[str]) -> None:
         """Let go of all others: a socket that we hold alone would take connections that nobody serves."""
@@ -124,8 +146,8 @@ class Heirs:
             with closing(self._bound("child", epoch + 1)) as child:
                 child.settimeout(ANSWERS_WITHIN_S)
                 for address, worker in wanted:
-                    question = _field(1, _field(1, _field(1, address.encode()) + _number(2, worker)))
-                    child.sendto(_framed(question), self._name("parent", epoch))
+                    question = field(1, field(1, field(1, address.encode()) + number(2, worker)))
+                    child.sendto(framed(question), self._name("parent", epoch))
                     _, ancillary, _, _ = child.recvmsg(
                         LONGEST_MESSAGE, socket.CMSG_SPACE(DESCRIPTOR_BYTES), socket.MSG_CMSG_CLOEXEC
                     )
@@ -140,28 +162,28 @@ class Heirs:
         """One message of the starting Envoy."""
         try:
             message = parent.recv(LONGEST_MESSAGE)
-            kind, body = _request(message)
+            kind, body = request(message)
         except (OSError, ValueError, IndexError) as error:
             log.warning("the starting Envoy asked what is not understood: %r", error)
             return
         passed: list[int] = []
         if kind == PASS_LISTEN_SOCKET:
-            members = _members(body)
+            members = members_of(body)
             key = bytes(members.get(1, b"")).decode(), int(members.get(2, 0))
             held = self._held.get(key)
             if held is not None:
                 passed = [held]
                 self._inherited.add(key)
-            reply = _field(1, _number(1, NONE if held is None else held))
+            reply = field(1, number(1, NONE if held is None else held))
         elif kind == SHUTDOWN_ADMIN:
-            reply = _field(2, _number(1, int(time.time())) + _number(2, 1))
+            reply = field(2, number(1, int(time.time())) + number(2, 1))
         elif kind == STATS:
-            reply = _field(3, b"")
+            reply = field(3, b"")
         else:
             return  # to drain and to end: there is nobody who could
         with suppress(OSError):
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))] if passed else []
-            parent.sendmsg([_framed(_field(2, reply))], rights, 0, child)
+            parent.sendmsg([framed(field(2, reply))], rights, 0, child)
 
     def _bound(self, role: str, epoch: int) -> socket.socket:
         name = self._name(role, epoch)
@@ -176,56 +198,3 @@ class Heirs:
 
     def _name(self, role: str, epoch: int) -> str:
         return f"{self._path}_{role}_{self.base_id * 10 + epoch % PLACES}"
-
-
-def _framed(message: bytes) -> bytes:
-    return struct.pack(">Q", len(message)) + message
-
-
-def _varint(value: int) -> bytes:
-    written = b""
-    while value > 127:
-        written += bytes([value & 127 | 128])
-        value >>= 7
-    return written + bytes([value])
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _field(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _request(message: bytes) -> tuple[int, bytes]:
-    """(which request, its body) of a framed message."""
-    request = _members(message[8:])[1]
-    ((kind, body),) = _members(bytes(request)).items()
-    return kind, bytes(body)
-
-
-def _members(message: bytes) -> dict[int, bytes | int]:
-    """Field → value: numbers and byte strings are all that this protocol's requests have."""
-    found: dict[int, bytes | int] = {}
-    at = 0
-    while at < len(message):
-        key, at = _read_varint(message, at)
-        value, at = _read_varint(message, at)
-        if key & 7 == 2:
-            found[key >> 3], at = message[at : at + value], at + value
-        elif key & 7 == 0:
-            found[key >> 3] = value
-        else:
-            raise ValueError(f"a field of type {key & 7}")
-    return found
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        shift, at = shift + 7, at + 1
-        if byte < 128:
-            return value, at
