@@ -185,7 +185,8 @@ def test_requests_are_only_counted_where_the_load_balancer_leads_to_the_target_g
     scaling.register()
     (balancer,) = scaling.shop.elb.describe_load_balancers()["LoadBalancers"]
     name = resource_of(balancer["LoadBalancerArn"]).removeprefix("loadbalancer/")
-    idle = scaling.shop.elb.create_target_group(Name="idle", Protocol="HTTP", Port=80, VpcId="vpc-1")["TargetGroups"][0]
+    asked = {"Name": "idle", "Protocol": "HTTP", "Port": 80, "VpcId": scaling.shop.vpc}
+    idle = scaling.shop.elb.create_target_group(**asked)["TargetGroups"][0]
     labels = (
         f"{name}/{resource_of(idle['TargetGroupArn'])}",
         f"app/other/0123456789abcdef/{resource_of(scaling.shop.blue)}",

@@ -18,6 +18,7 @@ REDIRECT_DEFAULTS = {
     "Query": "#{query}",
 }
 MOST_GROUPS = 5
+CONTENT_TYPES = ("text/html", "application/json", "application/javascript", "text/css", "text/plain")
 
 
 def normal_actions(actions: Sequence[Mapping[str, Any]]) -> list[Document]:
@@ -41,7 +42,7 @@ def _normal(action: Mapping[str, Any]) -> Document:
     elif kind == "redirect":
         normal["RedirectConfig"] = _redirect(action)
     elif kind == "fixed-response":
-        normal["FixedResponseConfig"] = dict(_config(action, "FixedResponseConfig"))
+        normal["FixedResponseConfig"] = _fixed_response(action)
     else:
         raise AwsError("InvalidLoadBalancerAction", f"turnout does not implement actions of type {kind} yet")
     return normal
@@ -87,6 +88,14 @@ def _redirect(action: Mapping[str, Any]) -> Document:
         raise AwsError("ValidationError", f"The redirect port '{config['Port']}' is not a port, nor #{{port}}")
     if problem := check_redirect(config):
         raise AwsError("InvalidLoadBalancerAction", f"turnout does not implement this redirect yet. {problem}")
+    return config
+
+
+def _fixed_response(action: Mapping[str, Any]) -> Document:
+    config = dict(_config(action, "FixedResponseConfig"))
+    if config.get("ContentType") and config["ContentType"] not in CONTENT_TYPES:
+        known = ", ".join(f"'{one}'" for one in CONTENT_TYPES)
+        raise AwsError("InvalidLoadBalancerAction", f"The ContentType must be one of: {known}")
     return config
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from turnout.errors import AwsError
@@ -14,8 +15,15 @@ def _one_of(*values: str) -> Test:
     return lambda value: value in values
 
 
-def _between(low: int, high: int) -> Test:
-    return lambda value: value.isdigit() and low <= int(value) <= high
+@dataclass(frozen=True)
+class _Between:
+    """What AWS itself refuses outside of its limits."""
+
+    low: int
+    high: int
+
+    def __call__(self, value: str) -> bool:
+        return value.isdigit() and self.low <= int(value) <= self.high
 
 
 ANY = _one_of  # () accepts the default alone
@@ -35,7 +43,7 @@ BALANCER: Table = {
     "health_check_logs.s3.enabled": ("false", ANY()),
     "health_check_logs.s3.bucket": ("", ANY()),
     "health_check_logs.s3.prefix": ("", ANY()),
-    "idle_timeout.timeout_seconds": ("60", _between(1, 4000)),
+    "idle_timeout.timeout_seconds": ("60", _Between(1, 4000)),
     "ipv6.deny_all_igw_traffic": ("false", ANY()),
     "load_balancing.cross_zone.enabled": ("true", ANY()),
     "routing.http.desync_mitigation_mode": ("defensive", ANY()),
@@ -50,16 +58,16 @@ BALANCER: Table = {
 }
 
 GROUP: Table = {
-    "deregistration_delay.timeout_seconds": ("300", _between(0, 3600)),
+    "deregistration_delay.timeout_seconds": ("300", _Between(0, 3600)),
     "load_balancing.algorithm.type": ("round_robin", _one_of("round_robin", "least_outstanding_requests")),
     "load_balancing.algorithm.anomaly_mitigation": ("off", ANY()),
     "load_balancing.cross_zone.enabled": ("use_load_balancer_configuration", SWITCH),  # there is one zone
-    "slow_start.duration_seconds": ("0", lambda value: value == "0" or _between(30, 900)(value)),
+    "slow_start.duration_seconds": ("0", lambda value: value == "0" or _Between(30, 900)(value)),
     "stickiness.enabled": ("false", ANY()),
     "stickiness.type": ("lb_cookie", _one_of("lb_cookie", "app_cookie")),
     "stickiness.app_cookie.cookie_name": ("", lambda value: True),
-    "stickiness.app_cookie.duration_seconds": ("86400", _between(1, 604800)),
-    "stickiness.lb_cookie.duration_seconds": ("86400", _between(1, 604800)),
+    "stickiness.app_cookie.duration_seconds": ("86400", _Between(1, 604800)),
+    "stickiness.lb_cookie.duration_seconds": ("86400", _Between(1, 604800)),
     "target_group_health.dns_failover.minimum_healthy_targets.count": ("1", ANY()),
     "target_group_health.dns_failover.minimum_healthy_targets.percentage": ("off", ANY()),
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": ("1", ANY()),
@@ -103,6 +111,9 @@ def changed(table: Table, kept: Mapping[str, str], attributes: Sequence[Mapping[
         if key not in table:
             raise AwsError("InvalidConfigurationRequest", f"Attribute key '{key}' is not recognized")
         default, is_made_true = table[key]
+        if isinstance(is_made_true, _Between) and not is_made_true(value):
+            between = f"{is_made_true.low}-{is_made_true.high}"
+            raise AwsError("ValidationError", f"'{key}' value '{value}' must be between '{between}' inclusive")
         if value != default and not is_made_true(value):
             raise AwsError(
                 "InvalidConfigurationRequest",

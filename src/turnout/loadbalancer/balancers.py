@@ -160,6 +160,8 @@ class Balancers(Room):
 
     async def _zones(self, region: str, ids: list[str]) -> tuple[list[Document], str]:
         """The zones of some subnets, and their VPC."""
+        if len(set(ids)) < len(ids):
+            raise AwsError("InvalidConfigurationRequest", "A subnet cannot be specified more than once")
         found = await self.aws.find("ec2", "DescribeSubnets", region, missing="InvalidSubnetID.NotFound", SubnetIds=ids)
         subnets: list[dict[str, Any]] = (found or {}).get("Subnets", [])
         if missing := sorted(set(ids) - {subnet["SubnetId"] for subnet in subnets}):

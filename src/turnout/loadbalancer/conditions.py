@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ CONFIGS = {
 WITH_PLAIN_VALUES = ("path-pattern", "host-header")
 """Their values may be given, and are always described, in both ways."""
 MOST_VALUES = 5
+LONGEST_VALUE = 128
+LONGEST_NAME = 40
+"""Characters, of a header's or a method's name."""
+_METHOD = re.compile(r"[A-Z_-]+")
 AT_MOST_ONCE = ("path-pattern", "host-header", "http-request-method", "source-ip")
 
 
@@ -42,20 +47,66 @@ def _normal(condition: Mapping[str, Any]) -> Document:
         raise AwsError("ValidationError", f"Condition field '{field}' must be one of '[{', '.join(CONFIGS)}]'")
     if condition.get("RegexValues") or (condition.get(CONFIGS[field]) or {}).get("RegexValues"):
         raise AwsError("InvalidConfigurationRequest", "turnout does not implement regular expressions in rules yet")
-    config = dict(condition.get(CONFIGS[field]) or {})
-    if field in WITH_PLAIN_VALUES and "Values" not in config:
-        config["Values"] = list(condition.get("Values") or [])
-    if not config.get("Values"):
-        raise AwsError("ValidationError", f"A condition value must be specified for the condition field '{field}'")
-    if field == "http-header" and not config.get("HttpHeaderName"):
-        raise AwsError("ValidationError", "HttpHeaderName must be specified")
-    if field == "source-ip":
-        for value in config["Values"]:
-            _check_network(value)
+    config = _config(condition, field)
+    for value in config["Values"]:
+        _check_value(field, value)
+    if field == "http-header":
+        name = config.get("HttpHeaderName")
+        if not name:
+            raise AwsError("ValidationError", "HttpHeaderName must be specified")
+        _check_length("HttpHeaderName", name, LONGEST_NAME)
     normal: Document = {"Field": field, CONFIGS[field]: config}
     if field in WITH_PLAIN_VALUES:
         normal["Values"] = config["Values"]
     return normal
+
+
+def _config(condition: Mapping[str, Any], field: str) -> Document:
+    """What a condition looks at, with the values that it looks for: one at least."""
+    member, plain = CONFIGS[field], condition.get("Values")
+    if field not in WITH_PLAIN_VALUES:
+        if plain:
+            raise AwsError("ValidationError", f"The 'Values' field is not compatible with '{field}'")
+        if condition.get(member) is None:
+            raise AwsError("ValidationError", f"A '{member}' must be specified with '{field}'")
+        if not condition[member].get("Values"):
+            raise AwsError("ValidationError", f"A '{field}' value must be specified")
+        return dict(condition[member])
+    if plain and condition.get(member):
+        raise AwsError(
+            "ValidationError", f"You cannot provide both Values and '{member}' for a condition of type '{field}'"
+        )
+    if plain and len(plain) > 1:
+        raise AwsError("ValidationError", f"The '{field}' field contains too many values; the limit is '1'")
+    values = plain or (condition.get(member) or {}).get("Values")
+    if not values:
+        raise AwsError("ValidationError", "A condition value must be specified")
+    return {"Values": list(values)}
+
+
+def _check_value(field: str, value: Any) -> None:
+    match field:
+        case "query-string":
+            if value.get("Value") is None:
+                raise AwsError("ValidationError", "A 'Value' must be specified in 'QueryStringKeyValuePair'")
+            for member, text in value.items():
+                _check_length(member, text, LONGEST_VALUE)
+        case "source-ip":
+            _check_network(value)
+        case "http-request-method":
+            _check_length(field, value, LONGEST_NAME)
+            if not _METHOD.fullmatch(value):
+                raise AwsError(
+                    "ValidationError",
+                    f"The '{field}' value is invalid; the allowed characters are A-Z, hyphen and underscore",
+                )
+        case _:
+            _check_length(field, value, LONGEST_VALUE)
+
+
+def _check_length(what: str, value: str, longest: int) -> None:
+    if len(value) > longest:
+        raise AwsError("ValidationError", f"The '{what}' value is too long; the limit is '{longest}'")
 
 
 def _check_network(value: str) -> None:

@@ -31,14 +31,16 @@ _MATCHER = re.compile(r"^[2-4]\d\d(-[2-4]\d\d)?(,[2-4]\d\d(-[2-4]\d\d)?)*$")
 class TargetGroups(Room):
     """CreateTargetGroup and what follows from it."""
 
-    def create_target_group(self, call: Call) -> Answer:
+    async def create_target_group(self, call: Call) -> Answer:
         name, kind = call["Name"], call.get("TargetType", "instance")
         check_name(name, "Target group")
+        if "--" in name:
+            raise AwsError("ValidationError", f"Target group name '{name}' cannot have two hyphens in a row")
         if kind not in ("instance", "ip"):
             raise AwsError("InvalidConfigurationRequest", f"turnout does not implement targets of type {kind}")
-        for member in ("Protocol", "Port", "VpcId"):
+        for member, what in (("Protocol", "protocol"), ("Port", "port"), ("VpcId", "VPC ID")):
             if not call.get(member):
-                raise AwsError("ValidationError", f"A {member} must be specified for targets of type '{kind}'")
+                raise AwsError("ValidationError", f"A {what} must be specified")
         if call["Protocol"] != "HTTP":
             raise AwsError(
                 "InvalidConfigurationRequest",
@@ -59,6 +61,7 @@ class TargetGroups(Room):
             "ProtocolVersion": "HTTP1",
             "IpAddressType": "ipv4",
         }
+        await self._check_vpc(call.region, call["VpcId"])
         with self.store.transaction() as tx:
             same = next((g for g in self.records.groups.list(call.region) if g["TargetGroupName"] == name), None)
             if same is not None:
@@ -75,6 +78,11 @@ class TargetGroups(Room):
         return {"TargetGroups": [self._group(group)]}
 
     def describe_target_groups(self, call: Call) -> Answer:
+        if sum(bool(call.get(member)) for member in ("TargetGroupArns", "LoadBalancerArn", "Names")) > 1:
+            raise AwsError(
+                "ValidationError",
+                "Target group names, target group ARNs, and a load balancer ARN cannot be specified at the same time",
+            )
         if arns := call.get("TargetGroupArns"):
             found = [self.records.group(call.region, one) for one in arns]
         elif balancer_arn := call.get("LoadBalancerArn"):
@@ -119,10 +127,20 @@ class TargetGroups(Room):
         group_arn = call["TargetGroupArn"]
         self.records.group(call.region, group_arn)
         now = changed(GROUP, self.records.attributes.find(call.region, group_arn) or {}, call["Attributes"])
+        if now.get("stickiness.type") == "app_cookie" and not now.get("stickiness.app_cookie.cookie_name"):
+            raise AwsError(
+                "InvalidConfigurationRequest",
+                "You must set an application cookie name to enable stickiness of type 'app_cookie'",
+            )
         with self.store.transaction() as tx:
             self.records.attributes.put(tx, call.region, group_arn, now)
             self.tell(tx, groups=(group_arn,))
         return {"Attributes": described(GROUP, now)}
+
+    async def _check_vpc(self, region: str, vpc: str) -> None:
+        found = await self.aws.find("ec2", "DescribeVpcs", region, missing="InvalidVpcID.NotFound", VpcIds=[vpc])
+        if found is None:
+            raise AwsError("ValidationError", f"The VPC ID '{vpc}' is not found")
 
     def _group(self, group: Document) -> Document:
         return {**group, "LoadBalancerArns": self.records.balancers_of(group["TargetGroupArn"])}
@@ -150,7 +168,7 @@ def _checks(call: Call, was: Document) -> Document:
     if checks["HealthCheckTimeoutSeconds"] >= checks["HealthCheckIntervalSeconds"]:
         raise AwsError(
             "ValidationError",
-            f"Health check interval '{checks['HealthCheckIntervalSeconds']}' must be greater than the timeout"
-            f" '{checks['HealthCheckTimeoutSeconds']}'",
+            f"Health check timeout '{checks['HealthCheckTimeoutSeconds']}' must be smaller than the interval"
+            f" '{checks['HealthCheckIntervalSeconds']}'",
         )
     return checks

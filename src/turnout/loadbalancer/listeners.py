@@ -11,6 +11,9 @@ from turnout.loadbalancer.forwarding import Forwarding
 from turnout.loadbalancer.records import Document, child_arn, page
 from turnout.loadbalancer.tags import merged
 
+PROTOCOLS = ("HTTP", "HTTPS")
+"""Of application load balancers."""
+
 
 class Listeners(Forwarding):
     """CreateListener and what follows from it. A listener's default actions are its default rule's."""
@@ -19,8 +22,9 @@ class Listeners(Forwarding):
         balancer_arn, port = call["LoadBalancerArn"], call.get("Port")
         self.records.balancer(call.region, balancer_arn)
         self._check_protocol(call)
-        if port is None:
-            raise AwsError("ValidationError", "A port must be specified")
+        for member in ("Port", "Protocol"):
+            if call.get(member) is None:
+                raise AwsError("ValidationError", f"A listener {member.lower()} must be specified")
         actions = normal_actions(call["DefaultActions"])
         self.check_groups(call.region, balancer_arn, actions)
         listener_arn = child_arn(balancer_arn, "loadbalancer", "listener")
@@ -117,6 +121,8 @@ class Listeners(Forwarding):
     @staticmethod
     def _check_protocol(call: Call) -> None:
         protocol = call.get("Protocol") or "HTTP"
+        if protocol not in PROTOCOLS:
+            raise AwsError("ValidationError", f"Listener protocol '{protocol}' must be one of '{', '.join(PROTOCOLS)}'")
         refused = [m for m in ("SslPolicy", "Certificates", "AlpnPolicy", "MutualAuthentication") if call.get(m)]
         if protocol != "HTTP" or refused:
             raise AwsError(

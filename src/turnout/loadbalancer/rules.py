@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from turnout.aws import Answer, Call
 from turnout.errors import AwsError
 from turnout.loadbalancer.actions import normal_actions
@@ -39,6 +41,10 @@ class Rules(Forwarding):
         return {"Rules": [rule]}
 
     def describe_rules(self, call: Call) -> Answer:
+        if call.get("RuleArns") and call.get("ListenerArn"):
+            raise AwsError(
+                "ValidationError", "Listener rule ARNs and a listener ARN cannot be specified at the same time"
+            )
         if arns := call.get("RuleArns"):
             found = [self.records.rule(call.region, arn) for arn in arns]
         elif listener_arn := call.get("ListenerArn"):
@@ -52,6 +58,8 @@ class Rules(Forwarding):
         """What is not given stays; conditions and actions are replaced as a whole."""
         _refuse_transforms(call)
         self.records.rule(call.region, call["RuleArn"])
+        if not call.get("Conditions") and not call.get("Actions"):
+            raise AwsError("ValidationError", "Either conditions or actions must be specified")
         actions = normal_actions(call["Actions"]) if call.get("Actions") else None
         before = await self.before_rise(call["RuleArn"], actions or [])
         rule = self.records.rule(call.region, call["RuleArn"])
@@ -79,6 +87,9 @@ class Rules(Forwarding):
         for pair in call["RulePriorities"]:
             if "RuleArn" not in pair or "Priority" not in pair:
                 raise AwsError("ValidationError", "Each of RulePriorities must have a RuleArn and a Priority")
+        for priority, count in Counter(pair["Priority"] for pair in call["RulePriorities"]).items():
+            if count > 1:
+                raise AwsError("ValidationError", f"Priority '{priority}' was provided multiple times")
         wanted = {pair["RuleArn"]: pair["Priority"] for pair in call["RulePriorities"]}
         rules = {arn: self.records.rule(call.region, arn) for arn in wanted}
         for rule in rules.values():
