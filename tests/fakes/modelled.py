@@ -82,6 +82,7 @@ class ModelledClients:
 
     region = "us-east-1"
     is_engine = False
+    registry = None
 
     def __init__(self, boto: Callable[[str], Any]) -> None:
         self._boto = boto

@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import World
 from tests.fakes.modelled import ModelledClients
 from turnout import cli
-from turnout.cli import history, status, watching, where
+from turnout.cli import cleanup, history, status, watching, where
+from turnout.cli.cleaning import patience
 from turnout.cli.controllers import native
 
 DIGEST = "@sha256:"
@@ -31,9 +32,9 @@ class Verbs:
         self._patch, self._capture = patch, capture
         self._acts: list[tuple[float, Callable[[], None]]] = []
         time = SimpleNamespace(sleep=self._sleep, time=world.clock.now, monotonic=world.clock.now)
-        for module in (watching, native):
+        for module in (watching, native, patience):
             patch.setattr(module, "time", time)
-        for module in (where, status, history):
+        for module in (where, status, history, cleanup):
             patch.setattr(module, "connect", lambda home, region, profile: self.clients)
         self.no_terminal()
 

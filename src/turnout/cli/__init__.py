@@ -16,6 +16,7 @@ import typer
 from turnout import __version__
 from turnout.cli import (
     bootstrap,
+    cleanup,
     demo,
     deploy,
     history,
@@ -59,6 +60,7 @@ VERBS = (
     (history.history, "List releases, newest first."),
     (receipt.receipt, "Show what a deployment moved, when and why."),
     (logs.logs, "Show what builds and tasks have written."),
+    (cleanup.cleanup, "Delete what nothing uses any longer."),
     (demo.demo, "Watch four releases under load."),
 )
 for verb, line in VERBS:
