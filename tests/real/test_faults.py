@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,17 +72,29 @@ def mounted(megabytes: int) -> Iterator[Path]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """Meanwhile the disk of a folder is full to the last byte."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
+    """Meanwhile the disk of a folder is full to the last byte: what a build leaves, when it ends, is taken at once."""
+    ballast, is_over = folder / "ballast", threading.Event()
+
+    def fill() -> None:
         for size in (1 << 20, 1 << 12, 1):
             with suppress(OSError):
                 while file.write(b"\0" * size):
                     pass
-    try:
-        yield
-    finally:
-        ballast.unlink()
+
+    def keep_filled() -> None:
+        while not is_over.wait(0.005):
+            fill()
+
+    with ballast.open("wb", buffering=0) as file:
+        fill()
+        filling = threading.Thread(target=keep_filled)
+        filling.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            filling.join()
+            ballast.unlink()
 
 
 def impatient(endpoint: str, service: str) -> Any:
@@ -115,7 +128,9 @@ def test_a_full_disk_holds_a_deployment_up_and_loses_neither_a_request_nor_a_row
                 with filled(disk):
                     ecs, sns, s3 = (impatient(running.endpoint, name) for name in ("ecs", "sns", "s3"))
                     assert "the disk is full: free some room" in refusal(lambda: ecs.create_cluster(clusterName="no"))
-                    assert "the disk is full" in refusal(lambda: sns.create_topic(Name="no"))
+                    # More than what may be left of the last page of a file.
+                    tags = [{"Key": f"tag-{number}", "Value": "v" * 250} for number in range(40)]
+                    assert "the disk is full" in refusal(lambda: sns.create_topic(Name="no", Tags=tags))
                     bucket = s3.list_buckets()["Buckets"][0]["Name"]
                     assert "full" in refusal(lambda: s3.put_object(Bucket=bucket, Key="no", Body=os.urandom(100_000)))
                     assert ask(running, "health")["troubles"][0].startswith("the disk is full: free some room")
