@@ -150,6 +150,13 @@ class Shop:
         receipt: dict[str, Any] = self.clients.told(f"receipts/{self.clients.region}/{deployment_id}")
         return receipt
 
+    def settles(self, count: Callable[[], float], least: float, most: float, within_s: float = 60) -> None:
+        """Wait until so much has been counted. It must not become more."""
+        deadline = time.monotonic() + within_s
+        while (counted := count()) < least and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert least <= counted <= most, f"{counted}, and not {least} to {most}"
+
     def until(self, is_so: Callable[[], Any], within_s: float = 60) -> Any:
         deadline = time.monotonic() + within_s
         while not (found := is_so()):

@@ -24,6 +24,22 @@ class Reading:
     made_503: int = 0
     latency: list[list[float]] = field(default_factory=list)
     """[milliseconds, count]"""
+    seen: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    """The counters of CLASSES as they were last read, and in `before` what they had come to when they began anew."""
+    before: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+
+
+def answers_of(was: Reading, meter: GroupMeter, epoch: str) -> tuple[list[int], list[int]]:
+    """(answers by CLASSES in this life of the proxy, `before` of the next reading).
+
+    Envoy's counters of answers begin anew when a cluster is replaced by another version of itself (other health checks)
+    at a moment without requests; those of requests and connections do not.
+    """
+    if was.epoch != epoch:
+        was = Reading(epoch)
+    seen = zip(was.before, was.seen, meter.answers, strict=True)
+    before = [before + (last if now < last else 0) for before, last, now in seen]
+    return [earlier + now for earlier, now in zip(before, meter.answers, strict=True)], before
 
 
 def account(was: Reading, meter: GroupMeter, epoch: str, failed: Sequence[Failure]) -> tuple[Reading, dict[str, int]]:
@@ -34,13 +50,14 @@ def account(was: Reading, meter: GroupMeter, epoch: str, failed: Sequence[Failur
     """
     if was.epoch != epoch:
         was = Reading(epoch)
+    answers, before = answers_of(was, meter, epoch)
     made = [failure.code for failure in failed if failure.is_among_errors]
-    made_5xx = min(was.made_5xx + len(made), meter.answers[3])
+    made_5xx = min(was.made_5xx + len(made), answers[3])
     # Only for want of a target is it 503: then AWS doesn't count the request, for nobody was chosen.
     made_503 = min(was.made_503 + made.count(503), made_5xx)
-    total = dict(zip(CLASSES, meter.answers, strict=True))
+    total = dict(zip(CLASSES, answers, strict=True))
     total["5XX"] -= made_5xx
     total |= {"requests": meter.completed - made_503, "connections": meter.connections}
     new = {name: max(0, count - was.told.get(name, 0)) for name, count in total.items()}
     told = {name: was.told.get(name, 0) + count for name, count in new.items()}
-    return Reading(epoch, told, made_5xx, made_503, was.latency), new
+    return Reading(epoch, told, made_5xx, made_503, was.latency, list(meter.answers), before), new

@@ -17,7 +17,7 @@ from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.errors import TurnoutError
 from turnout.loadbalancer.datapoints import Data, Place
-from turnout.loadbalancer.metering import CLASSES, Reading, account
+from turnout.loadbalancer.metering import CLASSES, Reading, account, answers_of
 from turnout.loadbalancer.mirror import Mirror
 from turnout.loadbalancer.proxy import Failure, Meters, Proxy
 from turnout.loadbalancer.records import Records, balancer_of
@@ -148,9 +148,10 @@ class Metrics:
     ) -> tuple[Sequence[Failure], list[int]]:
         """What failed since the last look, and how far the log was read."""
         has_errors = any(
-            meter.answers[3] > (was.told["5XX"] + was.made_5xx if was and was.epoch == meters.epoch else 0)
+            answers_of(was, meter, meters.epoch)[0][3]
+            > (was.told["5XX"] + was.made_5xx if was.epoch == meters.epoch else 0)
             for name, meter in meters.groups.items()
-            for was in (readings.get(name),)
+            for was in (readings.get(name, Reading()),)
         )
         if not has_errors and meters.position == last["position"]:
             return (), last["position"]
