@@ -2,7 +2,8 @@
 # make test   everything, and what it needs is installed first
 PYTHON ?= python3
 BIN    := .venv/bin
-CLIENTS := .cache/awscli/.ready .cache/ecs-deploy/.ready .cache/node/.ready .cache/playwright/.ready
+.DEFAULT_GOAL := setup
+include tests/parts.mk
 
 .PHONY: setup demo test test-fast check bench docs clean
 
@@ -13,7 +14,8 @@ demo: setup          ## KEEP=1 leaves it running
 
 test: setup .cache/debian.ready $(CLIENTS)  ## every test, with the real clients
 	$(BIN)/pytest -n 2 -m "not real"
-	$(BIN)/pytest -m real
+	$(BIN)/pytest -m "real and not terraform"
+	$(BIN)/pytest -n 3 --dist loadfile -m terraform
 
 test-fast: setup     ## without the parts from outside: seconds
 	$(BIN)/pytest -n 2 -m "not real and not crash"
@@ -36,30 +38,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "turnout needs Python 3.11 or newer: make PYTHON=…")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	@touch $@
-
-# Only root can install packages, and only where they are missing. Without them their tests say what they lack.
-.cache/debian.ready:
-	@mkdir -p .cache
-	@missing=; for found in git:git node:nodejs npm:npm nginx:nginx-light haproxy:haproxy wrk:wrk chromium:chromium \
-    cmake:cmake make:make g++:g++ autoconf:autoconf automake:automake libtoolize:libtool xz:xz-utils dockerd:docker.io docker:docker.io podman:podman skopeo:skopeo busybox:busybox-static; do \
-	  command -v $${found%%:*} >/dev/null || missing="$$missing $${found##*:}"; done; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; \
-	elif [ -n "$$missing" ]; then echo "not installed, and you are not root:$$missing"; fi
-	@touch $@
-
-.cache/%/.ready:
-	$(PYTHON) -m venv .cache/$*
-	.cache/$*/bin/pip install --quiet $*
-	@touch $@
-
-.cache/moto/.ready:
-	$(PYTHON) -m venv .cache/moto
-	.cache/moto/bin/pip install --quiet 'moto[server]==5.2.5'
-	@touch $@
-
-.cache/node/.ready:
-	@mkdir -p .cache/node && echo '{"private": true}' > .cache/node/package.json
-	npm install --prefix .cache/node --no-audit --no-fund --silent @aws-sdk/client-codepipeline @aws-sdk/client-codedeploy
 	@touch $@
