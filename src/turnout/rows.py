@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from turnout.store import Transaction
+
 
 class Status(StrEnum):
     PENDING = "Pending"
@@ -79,7 +81,26 @@ CREATE INDEX events_run ON events (run_id, id);
 DROP INDEX runs_open;
 CREATE INDEX runs_open ON runs (kind, region, lane, id) WHERE status IN ('Pending', 'InProgress');
 """,
+    # SQLite gives the number of a forgotten row again if it was the highest, and what a step asks for is asked for
+    # under its number: the new step would be answered with what the former one got. A home that was written before this
+    # does not know which numbers it has given: it goes on far above them.
+    """
+CREATE TABLE numbers_given (
+    of   TEXT PRIMARY KEY,                    -- runs, steps
+    last INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO numbers_given SELECT 'runs', coalesce((SELECT max(id) FROM runs), 0)
+    + CASE WHEN EXISTS (SELECT 1 FROM migrations WHERE room = 'runs') THEN 1000000 ELSE 0 END;
+INSERT INTO numbers_given SELECT 'steps', coalesce((SELECT max(id) FROM steps), 0)
+    + CASE WHEN EXISTS (SELECT 1 FROM migrations WHERE room = 'runs') THEN 1000000 ELSE 0 END;
+""",
 ]
+
+
+def new_number(tx: Transaction, of: str) -> int:
+    """A number that no other row of this table ("runs", "steps") has, has had, or will be given."""
+    row = tx.execute("UPDATE numbers_given SET last = last + 1 WHERE of = ? RETURNING last", (of,)).fetchone()
+    return int(row["last"])
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from turnout.rows import Run as Run
 from turnout.rows import Status as Status
 from turnout.rows import Step as Step
 from turnout.rows import StepSpec as StepSpec
+from turnout.rows import new_number
 from turnout.store import Store, Transaction
 
 
@@ -82,16 +83,17 @@ class Runs(Ledger):
         if is_exclusive and lane is not None and (holders := self.of_lane(kind, region, lane, is_open=True)):
             raise Exclusive(holders[0])
         now = self.clock.now()
-        run_id = tx.execute(
-            "INSERT INTO runs (kind, region, name, lane, exclusive, cause, status, spec, facts, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, 'Pending', ?, ?, ?)",
-            (kind, region, name, lane, int(is_exclusive), cause, json.dumps(spec), json.dumps(facts or {}), now),
-        ).lastrowid
-        assert run_id is not None
+        run_id, told = new_number(tx, "runs"), (json.dumps(spec), json.dumps(facts or {}))
+        tx.execute(
+            "INSERT INTO runs (id, kind, region, name, lane, exclusive, cause, status, spec, facts, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 'Pending', ?, ?, ?)",
+            (run_id, kind, region, name, lane, int(is_exclusive), cause, *told, now),
+        )
         for step in steps:
             tx.execute(
-                "INSERT INTO steps (run_id, rank, name, status, spec, timeout_s) VALUES (?, ?, ?, 'Pending', ?, ?)",
-                (run_id, step.rank, step.name, json.dumps(step.spec), step.timeout_s),
+                "INSERT INTO steps (id, run_id, rank, name, status, spec, timeout_s)"
+                " VALUES (?, ?, ?, ?, 'Pending', ?, ?)",
+                (new_number(tx, "steps"), run_id, step.rank, step.name, json.dumps(step.spec), step.timeout_s),
             )
         self._moves.begun(tx, run_id)
         self.advance(tx, run_id)

@@ -12,7 +12,7 @@ import pytest
 from turnout.clock import ManualClock
 from turnout.errors import StepFailed
 from turnout.runner import AFTER_ERROR_S, MOST_ATTEMPTS, Done, Runner, StraightPlan, Wait
-from turnout.runs import Exclusive, Run, Runs, Status, Step, StepSpec, run_topic
+from turnout.runs import SCHEMA, Exclusive, Run, Runs, Status, Step, StepSpec, run_topic
 from turnout.store import Store, Transaction
 
 
@@ -47,8 +47,6 @@ class House:
         self.open()
 
     def open(self) -> None:
-        from turnout.runs import SCHEMA
-
         self.store = Store(self.path / "db", {"runs": SCHEMA})
         self.runs = Runs(self.store, self.clock)
         self.runner = Runner(self.runs, [self.plan], self.clock)
@@ -395,3 +393,30 @@ def test_the_database_is_nobody_elses_to_read(tmp_path: Path) -> None:
     path.touch(mode=0o644)
     Store(path, {}).close()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_no_number_is_given_twice_even_when_its_row_has_been_forgotten(house: House) -> None:
+    """What a step asks for is asked for under its number: a second one with it would get the first one's answers."""
+    runs, seen = house.runs, []
+    for name in ("first", "second"):
+        with house.store.transaction() as tx:
+            run = runs.insert(tx, "script", "r", name, {}, [StepSpec("a", 0), StepSpec("b", 1)])
+            seen += [("run", run.id), *(("step", step.id) for step in runs.steps(run.id))]
+            runs.forget(tx, run.id)
+    assert len(set(seen)) == len(seen) == 6
+
+
+def test_a_home_from_before_numbers_were_kept_gives_none_that_it_may_have_given(tmp_path: Path) -> None:
+    old = Store(tmp_path / "db", {"runs": SCHEMA[:2]})
+    with old.transaction() as tx:
+        tx.execute(
+            "INSERT INTO runs (id, kind, region, name, status, spec, created_at)"
+            " VALUES (7, 'k', 'r', 'n', 'Failed', '{}', 0)"
+        )
+        tx.execute("INSERT INTO steps (id, run_id, rank, name, status) VALUES (9, 7, 0, 'a', 'Failed')")
+    old.close()
+    house = House(tmp_path, Script())
+    run = house.insert("a")
+    assert run.id > 1_000_000
+    assert house.runs.steps(run.id)[0].id > 1_000_000
+    house.store.close()
