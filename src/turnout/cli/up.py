@@ -25,6 +25,7 @@ from turnout.cli.running import (
     wait_until_gone,
     was_killed,
 )
+from turnout.cli.terraform import CURRENT, locked_version, override
 from turnout.config import DEFAULT_PORT, Config, make_home
 from turnout.errors import SetupError
 from turnout.names import DEFAULT_REGION, is_region
@@ -212,9 +213,21 @@ class Shell(StrEnum):
 def env(
     home: Home,
     shell: Annotated[Shell, typer.Option(help="Whose syntax: sh is also bash's and zsh's.")] = Shell.sh,
+    terraform: Annotated[
+        bool, typer.Option("--terraform", help="Print a file for Terraform's AWS provider: > turnout_override.tf.")
+    ] = False,
+    provider: Annotated[
+        int | None,
+        typer.Option(min=2, help="Major version of that provider.", show_default="as .terraform.lock.hcl says, or 6"),
+    ] = None,
 ) -> None:
     """Print the variables that lead the AWS tools here: eval "$(turnout env)"."""
-    for name, value in variables(require_running(home)).items():
+    running = require_running(home)
+    if terraform:
+        version = provider or locked_version(Path()) or CURRENT
+        print(override(running.endpoint, credentials(running.endpoint), version), end="")
+        return
+    for name, value in variables(running).items():
         print(assignment(name, value, shell))
 
 
