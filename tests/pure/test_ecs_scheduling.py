@@ -187,10 +187,11 @@ def test_the_first_restarts_are_quick_and_none_waits_longer_than_a_minute() -> N
     assert backoff_s(1000) == 60.0
 
 
-def test_tasks_of_one_wave_that_die_together_count_once() -> None:
+def test_tasks_that_were_started_in_one_wave_count_once() -> None:
     assert failures_after(0, None, created_at=0.0, ran_s=1.0) == 1
     assert failures_after(1, 5.0, created_at=0.0, ran_s=1.0) == 1
-    assert failures_after(1, 5.0, created_at=5.5, ran_s=1.0) == 2
+    assert failures_after(1, 5.0, created_at=5.01, ran_s=1.0) == 1
+    assert failures_after(1, 5.0, created_at=5.25, ran_s=1.0) == 2
 
 
 def test_a_task_that_ran_well_before_it_died_is_restarted_quickly() -> None:

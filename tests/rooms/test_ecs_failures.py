@@ -54,6 +54,29 @@ def test_a_task_that_keeps_dying_is_restarted_with_backoff(shop: Serving) -> Non
     assert any("is unable to consistently start tasks successfully" in message for message in shop.messages())
 
 
+@pytest.mark.parametrize("desired", [1, 3])
+def test_tasks_that_keep_failing_their_health_checks_are_replaced_with_backoff(shop: Serving, desired: int) -> None:
+    """Each is stopped only when another runs in its place, and it, too, is one more that failed."""
+    shop.create(desiredCount=desired)
+    shop.balancer.fate[shop.blue] = "unhealthy"
+    starts: set[float] = set()
+    for _ in range(150):
+        shop.tick(1)
+        starts |= {task["createdAt"].timestamp() for task in shop.tasks()}
+    waits = [then - first for first, then in pairwise(sorted(starts))]
+    assert len(waits) < 10, "of a hundred and fifty looks"
+    assert waits == sorted(waits)
+    assert waits[-1] > 30
+    assert sum("is unable to consistently start tasks successfully" in message for message in shop.messages()) == 1
+    shop.balancer.fate[shop.blue] = "healthy"
+    shop.balancer.set_health(shop.blue, "healthy")
+    shop.tick(100)
+    for task in shop.tasks():
+        shop.runtime.end(name_of(task), 1)
+    shop.tick(0.3)
+    assert len(shop.tasks()) == desired, "what had been stable is replaced quickly again"
+
+
 def test_an_image_that_is_missing_is_told_by_the_task_that_cannot_start(shop: Serving) -> None:
     shop.runtime.missing.add("shop:latest")
     shop.create(desiredCount=1)

@@ -14,18 +14,24 @@ IMPAIRED_AFTER = 3
 
 
 def count_failure(room: Room, tx: Transaction, service: Service, task: Task) -> None:
-    """One more task of a set has failed: the next start waits longer."""
+    """One more task of a set has failed: the next start waits longer.
+
+    AWS throttles only what never reaches RUNNING. Here checks fail within seconds, so that what they end counts, too.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html
+    """
     one = room.sets.find(task.task_set) if task.task_set else None
     if one is None:
         return
     now = room.clock.now()
-    ran_s = 0.0 if task.running_at is None else now - task.running_at
-    failures = failures_after(one.failures, one.failed_at, task.created_at, ran_s)
+    # A sick one may have been left running because its successor had to wait: that is not to have run well.
+    well_since = task.running_at if sickness_of(task) is None else task.well_at
+    ran_s = 0.0 if well_since is None else now - well_since
+    failures = failures_after(one.failures, one.failed_wave_at, task.created_at, ran_s)
     room.sets.update(
         tx,
         one.id,
         failures=failures,
-        failed_at=now,
+        failed_wave_at=max(one.failed_wave_at or 0.0, task.created_at),
         retry_at=now + backoff_s(failures),
         failed_tasks=one.failed_tasks + 1,
         failed_in_a_row=one.failed_in_a_row + 1,

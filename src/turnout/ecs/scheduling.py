@@ -101,11 +101,15 @@ def backoff_s(failures: int) -> float:
     return float(min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(failures - 1, 20))) if failures > 0 else 0.0
 
 
-def failures_after(failures: int, failed_at: float | None, created_at: float, ran_s: float) -> int:
-    """The failed starts in a row, one more task having died. Tasks of one wave that die together count once."""
+def failures_after(failures: int, wave_at: float | None, created_at: float, ran_s: float) -> int:
+    """The failed starts in a row, one more task having failed. Tasks that were started in one wave count once.
+
+    `wave_at` is when the newest of the failed ones was created. It does not matter when they failed: one that fails its
+    checks is stopped only when there is another in its place, which was created before that.
+    """
     if ran_s >= CALM_AFTER_S:
         return 1
-    return failures + 1 if failed_at is None or created_at >= failed_at else max(failures, 1)
+    return failures + 1 if wave_at is None or created_at >= wave_at + FIRST_BACKOFF_S else max(failures, 1)
 
 
 def computed_desired_count(desired: int, scale_percent: float) -> int:

@@ -101,4 +101,7 @@ CREATE TABLE ecs_output (                     -- how far the output of a contain
 ALTER TABLE ecs_task_sets ADD COLUMN failed_in_a_row INTEGER NOT NULL DEFAULT 0;  -- since a task last started well
 ALTER TABLE ecs_tasks ADD COLUMN well_at REAL;                                    -- when it first ran and was healthy
 """,
+    """
+ALTER TABLE ecs_task_sets RENAME COLUMN failed_at TO failed_wave_at;  -- when the newest of the failed tasks was created
+""",
 ]

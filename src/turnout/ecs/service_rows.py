@@ -73,7 +73,7 @@ class TaskSet:
     created_at: float
     updated_at: float
     failures: int
-    failed_at: float | None
+    failed_wave_at: float | None
     retry_at: float | None
     failed_tasks: int
     failed_in_a_row: int

@@ -110,7 +110,7 @@ class SetMaking(TaskDefinitions):
             created_at=now,
             updated_at=now,
             failures=0,
-            failed_at=None,
+            failed_wave_at=None,
             retry_at=None,
             failed_tasks=0,
             failed_in_a_row=0,
