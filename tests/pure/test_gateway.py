@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -78,6 +79,24 @@ def test_a_region_that_is_none_is_refused_before_anything_is_done(target: str) -
     status, body = answer("/", b"{}", x_amz_target=target, authorization=scope)
     assert status == 403
     assert json.loads(body)["__type"] == "InvalidSignatureException"
+
+
+LIST = {"x_amz_target": "AmazonEC2ContainerServiceV20141113.ListClusters", "content_encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{}", 400, "SerializationException"),
+        (gzip.compress(b"{}" * 100)[:-9], 400, "SerializationException"),
+        (gzip.compress(bytes(65 * 2**20)), 413, "RequestEntityTooLargeException"),
+    ],
+)
+def test_a_body_that_is_not_what_its_encoding_says_or_opens_to_too_much_is_refused(
+    body: bytes, status: int, code: str
+) -> None:
+    said, answered = answer("/", body, **LIST)
+    assert (said, json.loads(answered)["__type"]) == (status, code)
 
 
 def test_a_request_whose_client_leaves_before_its_end_is_not_answered_with_half_of_it() -> None:

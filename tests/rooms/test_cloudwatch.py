@@ -50,6 +50,25 @@ def span(world: World, seconds: float) -> dict[str, Any]:
     }
 
 
+def test_many_metrics_are_put_at_once_in_a_body_that_the_sdk_compresses(world: World) -> None:
+    cloudwatch, encodings = world.boto("cloudwatch"), []
+    data = [{"MetricName": "Errors", "Value": 1, "Unit": "Count"} for _ in range(500)]
+
+    def keep(request: Any, **_: Any) -> None:
+        encodings.append(request.headers.get("Content-Encoding"))
+
+    cloudwatch.meta.events.register_first("before-send", keep)
+    try:
+        cloudwatch.put_metric_data(Namespace="shop", MetricData=data)
+    finally:
+        cloudwatch.meta.events.unregister("before-send", keep)
+    assert encodings in ([b"gzip"], ["gzip"])
+    (point,) = cloudwatch.get_metric_statistics(
+        Namespace="shop", MetricName="Errors", Period=60, Statistics=["Sum"], **span(world, 60)
+    )["Datapoints"]
+    assert point["Sum"] == 500
+
+
 def test_statistics_are_of_what_was_put(world: World) -> None:
     minutes(world)
     for value in (1, 2, 3, 10):

@@ -19,6 +19,7 @@ from turnout.aws import Aws, Call
 from turnout.config import Config
 from turnout.errors import AwsError
 from turnout.gateway import protocol
+from turnout.gateway.compression import is_form, opened
 from turnout.gateway.guard import refusal
 from turnout.gateway.hindered import hindered
 from turnout.gateway.models import OwnedModels, find_operation
@@ -103,20 +104,24 @@ class Gateway:
         document = self._pages[name](unquote(rest)) if name in self._pages else None
         return _json(404, {"message": f"nothing at {path}"}) if document is None else _json(200, document)
 
-    async def _answer(self, wire: Wire, raw_headers: list[tuple[bytes, bytes]]) -> Reply:
+    async def _answer(self, sent: Wire, raw_headers: list[tuple[bytes, bytes]]) -> Reply:
         request_id = new_uuid()
-        credential = credential_of(wire)
+        credential = credential_of(sent)
+        try:
+            wire = opened(sent)
+        except AwsError as error:
+            return _json(error.status, {"__type": error.code, "message": error.message})
         routed = self._route(wire, credential) or self._route_rest(wire, credential)
         if routed is None:
-            return self._from_others(wire, raw_headers, credential, request_id)
+            return self._from_others(sent, raw_headers, credential, request_id)
         service, name, wire_protocol, wire = routed
         operation = find_operation(service, name)
         if operation is None:
             return _json(400, {"__type": "UnknownOperationException", "message": f"{service} has no operation {name}"})
         try:
-            self._admit(wire, credential)
+            self._admit(sent, credential)
             if wire_protocol != CBOR and self._aws.operation_of(service, name) is None:
-                return self._from_others(wire, raw_headers, credential, request_id)
+                return self._from_others(sent, raw_headers, credential, request_id)
             params = protocol.parse(operation, wire_protocol, wire)
             validate(operation, params)
             region = credential.region if credential else self._config.region
@@ -153,10 +158,7 @@ class Gateway:
             prefix, separator, operation = wire.path.removeprefix("/service/").partition("/operation/")
             service = by_prefix.get(prefix) or UNOWNED_CBOR.get(prefix)
             return (service, operation, CBOR, wire) if service and separator else None
-        if wire.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            form = dict(parse_qsl(wire.body.decode("utf-8", "replace")))
-        else:
-            form = dict(parse_qsl(wire.query))
+        form = dict(parse_qsl(wire.body.decode("utf-8", "replace") if is_form(wire) else wire.query))
         if "Action" in form and "Version" in form:
             for (signing_name, version), service in self._models.by_query_version.items():
                 if version == form["Version"] and (credential is None or credential.service == signing_name):
