@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from turnout.codebuild.dockerfront import Front, Place, bases, split
+from turnout.codebuild.fronts.docker import Front, split
+from turnout.codebuild.fronts.dockerfiles import bases
+from turnout.codebuild.fronts.place import Place
 
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 WEST = "000000000000.dkr.ecr.eu-west-1.amazonaws.com"
@@ -52,6 +54,17 @@ def planned(line: str, *at_hand: str, program: str = "docker") -> list[str]:
             [f"buildx build --push -t {HERE}/hello:1 --tag={HERE}/eu-west-1/hello:1 ."],
         ),
         (
+            f"buildx build -o type=image,name={HOST}/a,push=true --output=type=registry,name={HOST}/b .",
+            [f"buildx build -o type=image,name={HERE}/a,push=true --output=type=registry,name={HERE}/b ."],
+        ),
+        (
+            f"build --cache-from {HOST}/a:1 --cache-to=type=registry,ref={HOST}/a:cache .",
+            [f"build --cache-from {HOST}/a:1 --cache-from={HERE}/a:1 --cache-to=type=registry,ref={HERE}/a:cache ."],
+        ),
+        ("buildx create --use", ["buildx create --driver-opt=network=host --use"]),
+        (f"login -u AWS -p x -e none https://{HOST}", [f"login -u AWS -p x {HERE}"]),
+        (f"login -u AWS -p x -e none http://{HERE}", [f"login -u AWS -p x http://{HERE}"]),
+        (
             f"manifest create {HOST}/hello:1 {HOST}/hello:amd",
             [f"manifest create --insecure {HERE}/hello:1 {HERE}/hello:amd"],
         ),
@@ -76,6 +89,10 @@ def test_where_the_registry_is_spoken_to_its_address_here_is_put(line: str, comm
         f"build -t {HOST}/hello:1 /nowhere",
         f"images {HOST}/hello",
         f"run --env REPOSITORY={HOST}/hello alpine",
+        f"build --output type=image,name={HOST}/hello /nowhere",
+        "buildx create --driver kubernetes",
+        "buildx create --driver docker-container --driver-opt network=cni",
+        "login -u me -e me@example.com registry.example.com",
     ],
 )
 def test_everything_else_goes_through_as_it_is(line: str) -> None:
@@ -113,7 +130,15 @@ def test_the_base_of_a_dockerfile_is_fetched_before_the_build(tmp_path: Path) ->
         build,
     ]
     (tmp_path / "Other").write_text("FROM scratch")
-    assert bases(["build", "-f", str(tmp_path / "Other"), str(tmp_path)]) == ["scratch"]
+    assert bases(["build", "-f", str(tmp_path / "Other"), str(tmp_path)]) == []
+
+
+def test_a_builder_in_a_container_gets_its_bases_as_named_contexts(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {HOST}/base:1 AS base\nFROM base\nCOPY --from=0 /x /y\n")
+    assert bases(["build", str(tmp_path)]) == [f"{HOST}/base:1"]
+    assert planned(f"buildx build -t x {tmp_path}", f"{HOST}/base:1") == [
+        f"buildx build --build-context={HOST}/base:1=docker-image://{HERE}/base:1 -t x {tmp_path}"
+    ]
 
 
 def test_a_command_line_falls_into_its_parts() -> None:

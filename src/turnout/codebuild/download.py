@@ -13,8 +13,9 @@ from typing import Any
 
 from turnout.aws import Aws
 from turnout.codebuild.buildspec import PHASES, Buildspec, YamlError, parse_buildspec
-from turnout.codebuild.environment import environment_for, fronts_for, git_config_for, variables_for
+from turnout.codebuild.environment import environment_for, git_config_for, variables_for
 from turnout.codebuild.output import Output
+from turnout.codebuild.programs import put_fronts
 from turnout.codebuild.rules import is_inline
 from turnout.codebuild.script import SHELL, is_shell_name, state_for
 from turnout.codebuild.sources import Sources
@@ -60,10 +61,7 @@ class Download:
         (build.folder / "shell").write_text(SHELL)
         build.buildspec.write_text(text)
         build.endpoint.write_text(self._config.endpoint)
-        build.fronts.mkdir(exist_ok=True)
-        for program, script in fronts_for(build, self._config).items():
-            (build.fronts / program).write_text(script)
-            (build.fronts / program).chmod(0o755)
+        put_fronts(build, self._config)
         if buildspec.git_credential_helper:
             (build.folder / "home" / ".gitconfig").write_text(git_config_for(self._config))
         say(build, *self._notes(build, buildspec))
@@ -91,8 +89,8 @@ class Download:
         """What a reader must know about how this differs from AWS."""
         environment = build.spec["environment"]
         notes = [f"turnout: commands run on this host as {getpass.getuser()}, not in the image {environment['image']}"]
-        if environment.get("privilegedMode"):
-            notes.append("turnout: privilegedMode starts no Docker daemon; commands see the one of this host, if any")
+        if build.is_privileged:
+            notes.append("turnout: privilegedMode: commands reach the Docker of this host, if it has one")
         if build.spec["cache"]["type"] != "NO_CACHE":
             notes.append("turnout: the build cache is not kept yet; the build starts without it")
         variables = {*buildspec.variables, *(each["name"] for each in environment["environmentVariables"])}

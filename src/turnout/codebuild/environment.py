@@ -6,13 +6,10 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.ht
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import sys
 from collections.abc import Mapping
 
-from turnout.codebuild import dockerfront
 from turnout.codebuild.buildspec import Buildspec
+from turnout.codebuild.programs import no_docker
 from turnout.codebuild.spec import Build
 from turnout.config import Config
 from turnout.runtimes.commands import path_with_turnout
@@ -73,20 +70,15 @@ def host_environment(build: Build, config: Config) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key_id,
         "AWS_SECRET_ACCESS_KEY": secret,
         "TURNOUT_HOME": str(config.home),
+        **_docker_host(build),
     }
 
 
-def fronts_for(build: Build, config: Config) -> dict[str, str]:
-    """The programs that stand before those of the PATH, by name: docker and podman, if this machine has them."""
-    registry = config.registry
-    words = [sys.executable, "-I", dockerfront.__file__]
-    return {
-        program: "#!/bin/sh\nexec "
-        + shlex.join([*words, program, str(build.fronts), registry.address, registry.region])
-        + ' "$@"\n'
-        for program in ("docker", "podman")
-        if shutil.which(program) is not None
-    }
+def _docker_host(build: Build) -> dict[str, str]:
+    """Where docker is: nowhere without privilegedMode."""
+    if not build.is_privileged:
+        return {"DOCKER_HOST": no_docker(build)}
+    return {"DOCKER_HOST": os.environ["DOCKER_HOST"]} if os.environ.get("DOCKER_HOST") else {}
 
 
 def git_config_for(config: Config) -> str:

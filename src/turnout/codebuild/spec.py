@@ -94,6 +94,16 @@ class Build:
         return self.folder / "bin"
 
     @property
+    def registry_token(self) -> Path:
+        """The build's own password for ECR."""
+        return self.folder / "registry-token"
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether the build may reach a Docker daemon."""
+        return bool(self.spec["environment"].get("privilegedMode"))
+
+    @property
     def buildspec(self) -> Path:
         """The buildspec as it was when the build began."""
         return self.folder / "buildspec"
