@@ -17,6 +17,7 @@ from turnout.awslambda.api import Lambda
 from turnout.cloudwatch.api import CloudWatch
 from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import CodeCommit
+from turnout.codecommit.ssh_keys import SshKeys
 from turnout.codedeploy.api import CodeDeploy
 from turnout.codepipeline.api import CodePipeline
 from turnout.ecr.api import Ecr
@@ -61,6 +62,8 @@ def _operations() -> Iterator[str]:
     yield "to run anything)."
     yield f"Streams and events of CloudWatch Logs are ours, too ({lines}), and so are CloudWatch's metrics and alarms"
     yield f"({metrics}; PutCompositeAlarm answers 501)."
+    keys = ", ".join(_done(session, SshKeys))
+    yield f"SSH public keys of IAM users open git over SSH, and are looked at when they are uploaded ({keys})."
     yield "ECS services are really scaled by their Application Auto Scaling policies"
     yield f"({scaling}; PutScheduledAction answers 501 for them). Every other operation and service"
     yield "(IAM, STS, S3, SNS, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"

@@ -20,6 +20,8 @@ from turnout.codebuild.api import CodeBuild
 from turnout.codecommit.api import MIGRATIONS as CODECOMMIT
 from turnout.codecommit.api import CodeCommit
 from turnout.codecommit.http import GitHttp
+from turnout.codecommit.ssh import GitSsh
+from turnout.codecommit.ssh_keys import SshKeys
 from turnout.codedeploy.api import MIGRATIONS as CODEDEPLOY
 from turnout.codedeploy.api import CodeDeploy
 from turnout.codepipeline.api import MIGRATIONS as CODEPIPELINE
@@ -90,6 +92,8 @@ class Engine:
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
         self.loadbalancer = LoadBalancer(*words, proxy, self.cloudwatch.is_watched)
         self.codecommit = CodeCommit(*words)
+        ssh_keys = SshKeys(self.others)
+        self.ssh = GitSsh(self.codecommit, ssh_keys)
         self.codepipeline = CodePipeline(*words)
         self.codebuild = CodeBuild(*words)
         traffic = self.loadbalancer.traffic
@@ -112,7 +116,7 @@ class Engine:
         )
         for room in owned:
             self.aws.own(room.SERVICE, room)
-        shared = (self.logs, self.cloudwatch, self.autoscaling, self.awslambda)
+        shared = (self.logs, self.cloudwatch, self.autoscaling, self.awslambda, ssh_keys)
         for part in shared:
             self.aws.share(part.SERVICE, part)
         self.aws.listen(self.codepipeline.heard)
@@ -135,6 +139,7 @@ class Engine:
 
     async def close(self) -> None:
         """Let go of everything; Envoy and the tasks go on."""
+        await self.ssh.close()
         await self.runner.close()
         for room in self.rooms:
             await room.close()

@@ -40,14 +40,30 @@ class Config:
     free_listener_ports: bool = False
     """Bind every listener of a load balancer to any free port, so that two engines share a machine."""
 
+    ssh_port: int | None = None
+    """Where git over SSH is answered. None: nowhere; `turnout up` then takes one near the endpoint's."""
+
     runtime: str = "auto"
     """auto, process or docker: `turnout.runtimes.choosing`."""
 
     @property
     def endpoint(self) -> str:
         """Where AWS clients on this machine reach the gateway. The port is the real one: it is bound first."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{self._here}:{self.port}"
+
+    @property
+    def ssh_endpoint(self) -> str:
+        """Where git clients on this machine reach CodeCommit over SSH."""
+        return f"ssh://{self._here}:{self.ssh_port}"
+
+    @property
+    def _here(self) -> str:
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+
+    @property
+    def ssh(self) -> Path:
+        """The host key of the SSH endpoint, and a known_hosts that pins it."""
+        return self.home / "ssh"
 
     @property
     def database(self) -> Path:

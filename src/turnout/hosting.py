@@ -28,6 +28,9 @@ from turnout.measuring import measure_forever
 LAST_ANSWERS_S = 5
 """How long the end of the engine waits for requests that are being answered: a stalled client does not hold it up."""
 
+SSH_BEYOND = 22
+"""The port of git over SSH is that of the endpoint and so many more: 4588 beside 4566."""
+
 
 @dataclass(frozen=True)
 class Addresses:
@@ -43,6 +46,10 @@ class Addresses:
     started_at: float
     runtime: str
     """What runs the containers, and why."""
+    ssh_endpoint: str
+    ssh_fingerprint: str
+    known_hosts: str
+    """The file that pins the host key of the SSH endpoint."""
 
 
 class _Server(uvicorn.Server):
@@ -57,8 +64,8 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
     """Run the engine until SIGTERM or SIGINT (tasks and Envoy end too) or SIGUSR1 (they go on serving)."""
     _check(config)
     make_home(config.home)
-    with _lock(config), _bound(config) as listening:
-        config = replace(config, port=listening.getsockname()[1])
+    with _lock(config), _bound(config) as listening, _bound_for_ssh(config) as listening_for_ssh:
+        config = replace(config, port=listening.getsockname()[1], ssh_port=listening_for_ssh.getsockname()[1])
         engine = _engine(config)
         asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
@@ -74,6 +81,7 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         )
         try:
             await engine.start()
+            host_key = await engine.ssh.listen(listening_for_ssh)
         except (OSError, sqlite3.Error) as error:
             if (why := refusal(error)) is None:
                 raise
@@ -92,6 +100,9 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
             speed=config.speed,
             started_at=time.time(),
             runtime=engine.runtime_words,
+            ssh_endpoint=config.ssh_endpoint,
+            ssh_fingerprint=host_key.fingerprint,
+            known_hosts=str(config.ssh / "known_hosts"),
         )
         engine_file = config.home / "engine.json"
         _write(engine_file, json.dumps(addresses.__dict__, indent=1))
@@ -176,6 +187,26 @@ def _bound(config: Config) -> Iterator[socket.socket]:
             ) from error
         listening.listen(512)
         listening.setblocking(False)
+        yield listening
+
+
+@contextmanager
+def _bound_for_ssh(config: Config) -> Iterator[socket.socket]:
+    """At the port that was asked for; else next to the endpoint's, or at any free one if that is taken."""
+    wanted = config.ssh_port
+    if wanted is None:
+        wanted = config.port + SSH_BEYOND if 0 < config.port <= 65535 - SSH_BEYOND else 0
+    with socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((config.host, wanted))
+        except OSError as error:
+            if config.ssh_port is not None:
+                raise SetupError(
+                    f"cannot listen for git over SSH on {config.host}:{wanted}: {error.strerror}."
+                    " Choose a port with --ssh-port (0 = any free one)."
+                ) from error
+            listening.bind((config.host, 0))
         yield listening
 
 

@@ -20,10 +20,11 @@ from turnout.config import Config
 
 
 @contextmanager
-def serving(home: Path, keys: dict[str, str] | None = None) -> Iterator[Engine]:
+def serving(home: Path, keys: dict[str, str] | None = None, *, ssh: bool = False) -> Iterator[Engine]:
     """An engine with real time, a fake runtime and a fake proxy; its runs advance by themselves."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = Config(home=home, port=listening.getsockname()[1], keys=keys or {})
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as for_ssh:
+        ssh_port = for_ssh.getsockname()[1] if ssh else None
+        config = Config(home=home, port=listening.getsockname()[1], keys=keys or {}, ssh_port=ssh_port)
         started = threading.Event()
         held: list[Engine] = []
         loops: list[asyncio.AbstractEventLoop] = []
@@ -34,6 +35,8 @@ def serving(home: Path, keys: dict[str, str] | None = None) -> Iterator[Engine]:
             server = uvicorn.Server(uvicorn.Config(engine.gateway, log_level="warning", lifespan="off"))
             server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
             await engine.start()
+            if ssh:
+                await engine.ssh.listen(for_ssh)
             advancing = asyncio.create_task(engine.runner.run_forever())
             answering = asyncio.create_task(server.serve(sockets=[listening]))
             held.append(engine)

@@ -35,6 +35,9 @@ class Running:
     speed: float
     started_at: float
     runtime: str = ""
+    ssh_endpoint: str = ""
+    ssh_fingerprint: str = ""
+    known_hosts: str = ""
 
 
 def find_running(home: Path) -> Running | None:

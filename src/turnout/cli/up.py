@@ -67,6 +67,10 @@ def up(
     free_ports: Annotated[
         bool, typer.Option("--free-ports", help="Let every listener answer at any free port instead of its own.")
     ] = False,
+    ssh_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of git over SSH.", show_default="--port + 22, or any free one"),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once it is ready, and leave it running.")
     ] = False,
@@ -84,6 +88,7 @@ def up(
         keys=keys_from(),
         free_listener_ports=free_ports,
         runtime=runtime.value,
+        ssh_port=ssh_port,
     )
     if detach:
         print(welcome(start_detached(config)))
@@ -115,6 +120,7 @@ def start_detached(config: Config) -> Running:
     command = [sys.executable, "-m", "turnout", "up", "--home", str(config.home), "--port", str(config.port)]
     command += ["--host", config.host, "--speed", str(config.speed), "--region", config.region]
     command += ["--runtime", config.runtime]
+    command += [] if config.ssh_port is None else ["--ssh-port", str(config.ssh_port)]
     command += ["--free-ports"] if config.free_listener_ports else []
     command += [word for name in config.allowed_hosts for word in ("--allow-host", name)]
     said_before = log.stat().st_size if log.exists() else 0
@@ -151,6 +157,7 @@ def welcome(engine: Running | Addresses) -> str:
     return (
         f"turnout {engine.version} is ready, pid {engine.pid}\n"
         f"  endpoint  {engine.endpoint}\n"
+        f"  git       {engine.ssh_endpoint}, host key {engine.ssh_fingerprint}\n"
         f"  region    {engine.region}\n"
         f"  runtime   {engine.runtime}\n"
         f"  home      {engine.home}{speed}\n"
@@ -240,6 +247,8 @@ def variables(running: Running) -> dict[str, str]:
         "AWS_DEFAULT_REGION": running.region,
         "AWS_REGION": running.region,
         "TURNOUT_HOME": running.home,
+        "TURNOUT_SSH": running.ssh_endpoint,
+        "TURNOUT_KNOWN_HOSTS": running.known_hosts,
     }
 
 

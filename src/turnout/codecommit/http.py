@@ -8,22 +8,18 @@ https://git-scm.com/docs/git-http-backend
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import re
-import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from turnout.codecommit.announcements import push_lock
 from turnout.codecommit.api import CodeCommit
 from turnout.codecommit.credentials import is_allowed
-from turnout.codecommit.git import clean_environment
 from turnout.codecommit.records import Repository
+from turnout.codecommit.serving import CHUNK_BYTES, end_git, not_there, start_git
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +27,6 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-CHUNK_BYTES = 64 * 1024
 MOST_HEAD_BYTES = 32 * 1024
 
 _PATH = re.compile(
@@ -65,7 +60,7 @@ class GitHttp:
             return
         host = _HOST.match(headers.get("host", ""))
         region = found["region"] or (host and host["region"])
-        repository = self._repository(region, found["name"])
+        repository = self._codecommit.records.served(region, found["name"])
         config = self._codecommit.config
         signed_region = repository.region if repository else region or config.region
         now = self._codecommit.clock.now()
@@ -76,23 +71,9 @@ class GitHttp:
             )
             return
         if repository is None:
-            await _refuse(
-                send,
-                404,
-                f"There is no CodeCommit repository {found['name']} in {region or config.region}."
-                f" Create it first: aws codecommit create-repository --repository-name {found['name']}",
-            )
+            await _refuse(send, 404, not_there(found["name"], region or config.region))
             return
         await self._serve(repository, found["rest"], scope, headers, receive, send)
-
-    def _repository(self, region: str | None, name: str) -> Repository | None:
-        """The one of the region that was named; else the only one of that name, or the default region's."""
-        if region is not None:
-            return self._codecommit.records.find(region, name)
-        candidates = self._codecommit.records.list(name=name)
-        if len(candidates) == 1:
-            return candidates[0]
-        return self._codecommit.records.find(self._codecommit.config.region, name)
 
     async def _serve(
         self,
@@ -104,18 +85,12 @@ class GitHttp:
         send: Send,
     ) -> None:
         is_push = rest == "git-receive-pack"
-        with push_lock(repository.path).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            process = await asyncio.create_subprocess_exec(
-                self._codecommit.git.program,
-                "http-backend",
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
-                env={**clean_environment(), **cgi_environment(repository, rest, scope, headers)},
-                start_new_session=True,
-                pass_fds=(lock.fileno(),),
-            )
+        process = await start_git(
+            self._codecommit.git,
+            repository,
+            "http-backend",
+            environment=cgi_environment(repository, rest, scope, headers),
+        )
         feeding = asyncio.create_task(_feed(process, receive, may_be_ended=not is_push))
         complaints = asyncio.create_task(_complaints(process))
         try:
@@ -132,7 +107,7 @@ class GitHttp:
                 chunk = b""
             await process.wait()
         finally:
-            _end(process)
+            end_git(process)
             feeding.cancel()
             await asyncio.gather(feeding, complaints, process.wait(), return_exceptions=True)
             if is_push:
@@ -207,7 +182,7 @@ async def _feed(process: Process, receive: Receive, *, may_be_ended: bool) -> No
         while not is_whole:
             message = await receive()
             if message["type"] == "http.disconnect":
-                _end(process)
+                end_git(process)
                 return
             process.stdin.write(message.get("body", b""))
             await process.stdin.drain()
@@ -215,7 +190,7 @@ async def _feed(process: Process, receive: Receive, *, may_be_ended: bool) -> No
     process.stdin.close()
     while may_be_ended:
         if (await receive())["type"] == "http.disconnect":
-            _end(process)
+            end_git(process)
             return
 
 
@@ -226,13 +201,6 @@ async def _complaints(process: Process) -> str:
     while chunk := await process.stderr.read(CHUNK_BYTES):
         kept = (kept + chunk)[-4096:]
     return kept.decode("utf-8", "replace").strip()
-
-
-def _end(process: Process) -> None:
-    """git removes its lock files on SIGTERM, so a push that is broken off leaves no branch locked."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
 
 
 async def _refuse(send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:

@@ -90,6 +90,13 @@ class Records:
         row = self.store.one("SELECT * FROM codecommit_repositories WHERE region = ? AND name = ?", (region, name))
         return None if row is None else self._repository(row)
 
+    def served(self, region: str | None, name: str) -> Repository | None:
+        """The one of the region that a git client named; else the only one of that name, or the default region's."""
+        if region is not None:
+            return self.find(region, name)
+        candidates = self.list(name=name)
+        return candidates[0] if len(candidates) == 1 else self.find(self.config.region, name)
+
     def get(self, region: str, name: str) -> Repository:
         """Raises RepositoryDoesNotExistException."""
         repository = self.find(region, name)
@@ -115,9 +122,10 @@ class Records:
         )
 
     def describe(self, repository: Repository) -> dict[str, Any]:
-        """AWS's RepositoryMetadata. cloneUrlHttp is where git finds it here: the gateway's own address."""
+        """AWS's RepositoryMetadata. Both URLs are where git finds it here; without an SSH port AWS's stands."""
         where = "" if repository.region == self.config.region else f"{repository.region}/"
-        host = f"git-codecommit.{repository.region}.amazonaws.com"
+        host = f"ssh://git-codecommit.{repository.region}.amazonaws.com"
+        path = f"/v1/repos/{where}{repository.name}"
         return {
             "accountId": ACCOUNT,
             "repositoryId": repository.id,
@@ -126,8 +134,10 @@ class Records:
             "defaultBranch": repository.default_branch,
             "lastModifiedDate": repository.modified_at,
             "creationDate": repository.created_at,
-            "cloneUrlHttp": f"{self.config.endpoint}/v1/repos/{where}{repository.name}",
-            "cloneUrlSsh": f"ssh://{host}/v1/repos/{repository.name}",
+            "cloneUrlHttp": f"{self.config.endpoint}{path}",
+            "cloneUrlSsh": f"{self.config.ssh_endpoint}{path}"
+            if self.config.ssh_port
+            else f"{host}/v1/repos/{repository.name}",
             "Arn": repository.arn,
             "kmsKeyId": repository.kms_key_id or arn("kms", repository.region, "alias/aws/codecommit"),
         }
