@@ -79,6 +79,11 @@ class Config:
         return self.home / "codebuild"
 
     @property
+    def build_caches(self) -> Path:
+        """Local caches of build projects: <region>/<project>/<hash of the key>.tar.gz"""
+        return self.home / "codebuild-caches"
+
+    @property
     def functions(self) -> Path:
         """The code of Lambda functions by hash, and a folder per invocation."""
         return self.home / "lambda"

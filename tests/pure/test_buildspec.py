@@ -76,7 +76,6 @@ def test_what_does_nothing_here_is_said_with_its_line() -> None:
         "buildspec.yml:32:",
         "buildspec.yml:33:",
         "buildspec.yml:34:",
-        "buildspec.yml:31:",
         "buildspec.yml:12:",
     ]
     assert "python: 3.12" in notes[-1]

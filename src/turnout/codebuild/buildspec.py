@@ -35,6 +35,7 @@ _ARTIFACTS = (
     "s3-prefix",
     "secondary-artifacts",
 )
+_CACHE = ("paths", "key", "fallback-keys", "action")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,127}")
 
 
@@ -61,6 +62,25 @@ class Artifacts:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """What one build leaves to the next."""
+
+    paths: tuple[str, ...] = ()
+    key: str | None = None
+    fallback_keys: tuple[str, ...] = ()
+    action: str | None = None
+    """restore or save; None: both."""
+
+    @property
+    def restores(self) -> bool:
+        return self.action != "save"
+
+    @property
+    def saves(self) -> bool:
+        return self.action != "restore"
+
+
+@dataclass(frozen=True)
 class Buildspec:
     shell: str = "/bin/sh"
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +92,7 @@ class Buildspec:
     """By AWS's names: INSTALL, PRE_BUILD, BUILD, POST_BUILD."""
     artifacts: Artifacts | None = None
     secondary_artifacts: Mapping[str, Artifacts] = field(default_factory=dict)
+    cache: Cache = Cache()
     notes: tuple[str, ...] = ()
     """What the log has to say about parts of the file that do nothing here."""
 
@@ -92,8 +113,8 @@ def parse_buildspec(text: str, file: str = "buildspec.yml") -> Buildspec:
     }.items():
         if name in top:
             notes.append(f"{file}:{top[name].line}: {name} {says}")
-    if "cache" in top and list(top["cache"].members()):
-        notes.append(f"{file}:{top['cache'].line}: cache is not kept by turnout yet; the build starts without it")
+    cache = {} if "cache" not in top or top["cache"].is_empty else top["cache"].members()
+    notes += _unknown(cache, _CACHE)
     env = top["env"].members() if "env" in top else {}
     notes += _unknown(env, _ENV)
     phases, more = _phases(top.get("phases"), root, top["run-as"].text() if "run-as" in top else None)
@@ -108,6 +129,7 @@ def parse_buildspec(text: str, file: str = "buildspec.yml") -> Buildspec:
         phases=phases,
         artifacts=artifacts,
         secondary_artifacts=secondary,
+        cache=_cache(cache),
         notes=(*notes, *more, *unknown),
     )
 
@@ -162,6 +184,15 @@ def _all_artifacts(spot: Spot | None) -> tuple[Artifacts | None, dict[str, Artif
     return _artifacts(spot), secondary, notes
 
 
+def _cache(members: Mapping[str, Spot]) -> Cache:
+    return Cache(
+        paths=members["paths"].texts() if "paths" in members else (),
+        key=members["key"].text() if "key" in members else None,
+        fallback_keys=members["fallback-keys"].texts() if "fallback-keys" in members else (),
+        action=members["action"].one_of("restore", "save") if "action" in members else None,
+    )
+
+
 def _artifacts(spot: Spot) -> Artifacts:
     members = spot.members()
     if "files" not in members or not (files := members["files"].texts()):
@@ -189,4 +220,4 @@ def _unknown(members: Mapping[str, Spot], known: tuple[str, ...]) -> list[str]:
     ]
 
 
-__all__ = ["PHASES", "Artifacts", "Buildspec", "Phase", "YamlError", "parse_buildspec"]
+__all__ = ["PHASES", "Artifacts", "Buildspec", "Cache", "Phase", "YamlError", "parse_buildspec"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from turnout.aws import Aws
 from turnout.codebuild.buildspec import PHASES, Buildspec, YamlError, parse_buildspec
+from turnout.codebuild.caches import Caches
 from turnout.codebuild.environment import environment_for, git_config_for, variables_for
 from turnout.codebuild.output import Output
 from turnout.codebuild.programs import put_fronts
@@ -30,8 +31,9 @@ BUILDSPEC = "buildspec.yml"
 class Download:
     """Makes a build's folder ready for its first command."""
 
-    def __init__(self, aws: Aws, config: Config, output: Output) -> None:
+    def __init__(self, aws: Aws, config: Config, output: Output, caches: Caches) -> None:
         self._aws = aws
+        self._caches = caches
         self._config = config
         self._output = output
         self._sources = Sources(aws)
@@ -65,6 +67,7 @@ class Download:
         if buildspec.git_credential_helper:
             (build.folder / "home" / ".gitconfig").write_text(git_config_for(self._config))
         say(build, *self._notes(build, buildspec))
+        await self._caches.restore(build, buildspec)
         say(build, f"Moving to directory {directory}", f"Phases found in YAML: {len(buildspec.phases)}")
         counts = {name: len(buildspec.phases[name].commands) for name in PHASES if name in buildspec.phases}
         say(build, *(f" {name}: {count} commands" for name, count in counts.items()))
@@ -91,8 +94,6 @@ class Download:
         notes = [f"turnout: commands run on this host as {getpass.getuser()}, not in the image {environment['image']}"]
         if build.is_privileged:
             notes.append("turnout: privilegedMode: commands reach the Docker of this host, if it has one")
-        if build.spec["cache"]["type"] != "NO_CACHE":
-            notes.append("turnout: the build cache is not kept yet; the build starts without it")
         variables = {*buildspec.variables, *(each["name"] for each in environment["environmentVariables"])}
         for name in sorted(name for name in variables if not is_shell_name(name)):
             notes.append(f"turnout: no shell can hold the variable {name!r}; it is left out")

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.codebuild import buildspec as buildspecs
+from turnout.codebuild.caches import Caches
 from turnout.codebuild.commands import Commands, buildspec_of
 from turnout.codebuild.download import Download
 from turnout.codebuild.events import build_event, phase_event
@@ -46,7 +47,8 @@ class BuildPlan(StraightPlan):
         self._clock = clock
         self._config = config
         self._output = Output(aws, clock)
-        self._download = Download(aws, config, self._output)
+        self._caches = Caches(aws, config, self._output)
+        self._download = Download(aws, config, self._output, self._caches)
         self._commands = Commands(runs, clock, config, self._output)
         self._uploads = Uploads(aws, self._output)
 
@@ -131,6 +133,8 @@ class BuildPlan(StraightPlan):
         except StepFailed as failed:
             self._say_failed(build, step, failed)
             raise
+        if all(ended.status is not Status.FAILED for ended in self._runs.steps(build.run.id)):
+            await self._caches.save(build, buildspec_of(build))
         self._say_done(build, step)
         with self._runs.store.transaction() as tx:
             self._runs.remember(tx, build.run.id, **artifacts)

@@ -14,6 +14,11 @@ from turnout.codebuild.spec import Build
 from turnout.config import Config
 
 DOCKERS = ("docker", "podman", "docker-compose")
+HASH_FILES = """#!/bin/sh
+sums=$(sha256sum -- "$@") || exit 1
+printf %s "$sums" | sha256sum | cut -d ' ' -f 1
+"""
+"""https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html#build-spec.cache.key"""
 _MAIN = "import sys\n\nfrom turnout.codebuild.fronts.main import main\n\nsys.exit(main(sys.argv[0], *sys.argv[1:]))\n"
 
 
@@ -42,6 +47,9 @@ def put_fronts(build: Build, config: Config, python: str = sys.executable) -> No
         script = build.fronts / program
         script.write_text(f'#!/bin/sh\nexec {shlex.join([python, "-I", str(copy), program])} "$@"\n')
         script.chmod(0o755)
+    hashing = build.fronts / "codebuild-hash-files"
+    hashing.write_text(HASH_FILES)
+    hashing.chmod(0o755)
 
 
 def put_token(build: Build, config: Config) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.codebuild.caches import place_of
 from turnout.codebuild.operations import Operations
 from turnout.codebuild.rules import check_project, completed_project, invalid
 from turnout.errors import AwsError
@@ -45,8 +47,18 @@ class Projects(Operations):
     def delete_project(self, call: Call) -> Answer:
         """Its builds stay, as on AWS."""
         name = call["name"]
+        name = resource_of(name).removeprefix("project/") if is_arn(name) else name
         with self.store.transaction() as tx:
-            self._projects.delete(tx, call.region, resource_of(name).removeprefix("project/") if is_arn(name) else name)
+            self._projects.delete(tx, call.region, name)
+        shutil.rmtree(self.config.build_caches / call.region / name, ignore_errors=True)
+        return {}
+
+    async def invalidate_project_cache(self, call: Call) -> Answer:
+        """The next build begins without one. What a cacheNamespace shares with other projects is theirs as well."""
+        project = self._project(call.region, call["projectName"])
+        place = place_of(project["cache"], project["name"], call.region, self.aws, self.config)
+        if place is not None:
+            await place.forget()
         return {}
 
     def batch_get_projects(self, call: Call) -> Answer:

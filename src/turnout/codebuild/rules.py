@@ -91,6 +91,7 @@ def check_project(project: Mapping[str, Any], region: str) -> None:
         raise invalid("When source type is CODEPIPELINE, artifacts type must be CODEPIPELINE")
     if project["source"]["type"] != "CODEPIPELINE" and project["artifacts"]["type"] == "CODEPIPELINE":
         raise invalid("When artifacts type is CODEPIPELINE, source type must be CODEPIPELINE")
+    check_cache(project["cache"])
     limit = project.get("concurrentBuildLimit")
     if limit is not None and limit < 1:
         raise invalid(f"Invalid concurrent build limit: {limit}")
@@ -117,6 +118,13 @@ def check_artifacts(project: Mapping[str, Any]) -> None:
         if each["type"] == "S3" and not each.get("location"):
             raise invalid("Artifacts of type S3 need a location: the name of a bucket")
     _check_identifiers("artifact", [each.get("artifactIdentifier") for each in project["secondaryArtifacts"]])
+
+
+def check_cache(cache: Mapping[str, Any]) -> None:
+    if cache["type"] == "S3" and not cache.get("location"):
+        raise invalid("A cache of type S3 needs a location: bucket/prefix")
+    if cache["type"] == "LOCAL" and not cache.get("modes"):
+        raise invalid("A cache of type LOCAL needs modes: LOCAL_SOURCE_CACHE, LOCAL_DOCKER_LAYER_CACHE, …")
 
 
 def check_runs_here(spec: Mapping[str, Any]) -> None:

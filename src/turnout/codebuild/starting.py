@@ -7,6 +7,7 @@ from typing import Any
 from turnout.aws import Call
 from turnout.codebuild.rules import (
     check_artifacts,
+    check_cache,
     check_runs_here,
     check_sources,
     completed_artifacts,
@@ -99,6 +100,7 @@ def build_spec(project: dict[str, Any], call: Call) -> dict[str, Any]:
     spec["request"] = {} if call.cause is not None else call.input
     check_sources(spec, call.region)
     check_artifacts(spec)
+    check_cache(spec["cache"])
     check_runs_here(spec)
     if "CODEPIPELINE" in {artifacts["type"] for artifacts in (spec["artifacts"], *spec["secondaryArtifacts"])}:
         raise invalid("The artifacts type of the project is CODEPIPELINE: give an artifactsOverride")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import os
-import shlex
-from asyncio.subprocess import DEVNULL, PIPE
 from typing import Any
 
 from turnout.aws import Aws
 from turnout.codebuild.artifacts import NoArtifacts, Selection, select
 from turnout.codebuild.buildspec import Artifacts, Buildspec
+from turnout.codebuild.evaluating import evaluated
 from turnout.codebuild.output import Output
 from turnout.codebuild.spec import Build
 from turnout.errors import AwsError, StepFailed
 from turnout.runtimes.archives import pack
-
-NAME_WITHIN_S = 10.0
 
 
 class Uploads:
@@ -93,27 +89,9 @@ class Uploads:
         """path/namespace/name, each of them optional."""
         name = wanted.get("name") or ""
         if wanted.get("overrideArtifactName") and block.name:
-            name = await self._evaluated(build, block.name)
+            name = await evaluated(build, block.name, "artifacts.name")
         parts = [wanted.get("path") or ""]
         if wanted.get("namespaceType") == "BUILD_ID":
             parts.append(build.uuid)
         parts.append("" if name == "/" else name)
         return "/".join(part.strip("/") for part in parts if part.strip("/"))
-
-    async def _evaluated(self, build: Build, name: str) -> str:
-        """The name of the buildspec, which may hold variables and $(commands)."""
-        text = f'. {shlex.quote(str(build.state))}; printf %s "{name}"'
-        path = {"PATH": os.environ.get("PATH", os.defpath)}
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", text, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=path
-        )
-        try:
-            async with asyncio.timeout(NAME_WITHIN_S):
-                printed, said = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise StepFailed("CLIENT_ERROR", f"artifacts.name {name} took longer than {NAME_WITHIN_S:g} s") from None
-        if process.returncode or not printed.strip():
-            raise StepFailed("CLIENT_ERROR", f"artifacts.name {name} cannot be evaluated: {said.decode().strip()}")
-        return printed.decode().strip()
