@@ -12,6 +12,7 @@ from typing import Any
 import botocore.session
 from botocore import xform_name
 
+from turnout.acm.api import Acm
 from turnout.autoscaling.api import AutoScaling
 from turnout.awslambda.api import Lambda
 from turnout.cloudwatch.api import CloudWatch
@@ -26,7 +27,7 @@ from turnout.loadbalancer.api import LoadBalancer
 from turnout.logs.api import Logs
 
 DOCS = Path(__file__).parent
-OWNED = (CodeCommit, CodePipeline, CodeBuild, CodeDeploy, Ecs, LoadBalancer, Ecr)
+OWNED = (CodeCommit, CodePipeline, CodeBuild, CodeDeploy, Ecs, LoadBalancer, Ecr, Acm)
 NOTE = "<!-- Written by `make docs` from the code: change it there. -->\n"
 
 
@@ -66,7 +67,7 @@ def _operations() -> Iterator[str]:
     yield f"SSH public keys of IAM users open git over SSH, and are looked at when they are uploaded ({keys})."
     yield "ECS services are really scaled by their Application Auto Scaling policies"
     yield f"({scaling}; PutScheduledAction answers 501 for them). Every other operation and service"
-    yield "(IAM, STS, S3, SNS, EC2, SSM, Secrets Manager, Route 53, ACM, KMS …) is"
+    yield "(IAM, STS, S3, SNS, EC2, SSM, Secrets Manager, Route 53, KMS …) is"
     yield "[moto](https://docs.getmoto.org/en/latest/docs/services/index.html), mounted in the same process: it keeps"
     yield "the records, and they survive a restart."
 

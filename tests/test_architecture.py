@@ -21,8 +21,22 @@ WORDS = {
     "yamlfile",
     "hookplace",
     "hookfile",
+    "authority",
 }
-MEMORY = {"store", "rows", "ledger", "moves", "runs", "aws", "samples", "receipt", "receipts", "measuring"}
+MEMORY = {
+    "store",
+    "rows",
+    "ledger",
+    "moves",
+    "runs",
+    "aws",
+    "samples",
+    "receipt",
+    "receipts",
+    "measuring",
+    "certificates",
+    "zones",
+}
 ROOMS = {
     "codecommit",
     "codepipeline",
@@ -35,6 +49,7 @@ ROOMS = {
     "cloudwatch",
     "awslambda",
     "autoscaling",
+    "acm",
 }
 DOORS = {"gateway", "console"}
 LAYERS = {

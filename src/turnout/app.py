@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from turnout import __version__
+from turnout.acm.api import Acm
+from turnout.authority import Authority
 from turnout.autoscaling.api import AutoScaling
 from turnout.aws import Aws
 from turnout.awslambda.api import Lambda
+from turnout.certificates import Certificates
 from turnout.clock import Clock
 from turnout.cloudwatch.api import MIGRATIONS as CLOUDWATCH
 from turnout.cloudwatch.api import CloudWatch
@@ -49,6 +52,7 @@ from turnout.runtimes import Runtime
 from turnout.samples import SCHEMA as SAMPLES
 from turnout.samples import Samples
 from turnout.store import Store
+from turnout.zones import TOPIC, Zones
 
 MIGRATIONS = {
     "runs": SCHEMA,
@@ -90,7 +94,21 @@ class Engine:
         self.aws = Aws(self.others)
         words = (self.store, self.runs, self.aws, clock, config)
         self.cloudwatch = CloudWatch(self.store, self.runs, self.aws, clock, self.others)
-        self.loadbalancer = LoadBalancer(*words, proxy, self.cloudwatch.is_watched)
+        self.zones = Zones(self.others, self.others.is_there)
+        self.others.on_records(self._records_changed)
+        self.certificates = Certificates(self.store, config.certificate_keys)
+        self.loadbalancer = LoadBalancer(
+            *words, proxy, self.cloudwatch.is_watched, self.certificates, self.zones.names_leading_to
+        )
+        self.acm = Acm(
+            self.store,
+            self.runs,
+            clock,
+            self.certificates,
+            Authority(config.authority),
+            self.zones,
+            self.loadbalancer.users_of,
+        )
         self.codecommit = CodeCommit(*words)
         ssh_keys = SshKeys(self.others)
         self.ssh = GitSsh(self.codecommit, ssh_keys)
@@ -113,6 +131,7 @@ class Engine:
             self.codecommit,
             self.codepipeline,
             self.ecr,
+            self.acm,
         )
         for room in owned:
             self.aws.own(room.SERVICE, room)
@@ -159,6 +178,13 @@ class Engine:
         for name in running:
             await self.runtime.kill(name, "SIGKILL")
         await self.proxy.stop()
+
+    def _records_changed(self) -> None:
+        """Names lead elsewhere, and a certificate's domains may be validated."""
+        self.zones.forget()
+        with self.store.transaction() as tx:
+            self.runs.wake(tx, TOPIC)
+        self.loadbalancer.names_changed()
 
     async def _is_running(self, name: str) -> bool:
         state = await self.runtime.find(name)

@@ -118,6 +118,16 @@ class Config:
         return Tokens(self.home / "ecr" / "secret")
 
     @property
+    def authority(self) -> Path:
+        """The certificate and the key of the local certificate authority."""
+        return self.home / "ca"
+
+    @property
+    def certificate_keys(self) -> Path:
+        """The private keys of ACM's certificates."""
+        return self.home / "acm"
+
+    @property
     def envoy(self) -> Path:
         return self.home / "envoy"
 

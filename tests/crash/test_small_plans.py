@@ -15,15 +15,21 @@ import pytest
 from tests.conftest import World
 from tests.crash.dying import Killed, survive
 from tests.fakes.seed import seed
+from tests.rooms.certifying import imported, validate
 from tests.rooms.registering import RegistryClient
+from tests.rooms.test_acm import described, requested
 from tests.rooms.test_cloudwatch import ALARM
 from tests.rooms.test_lambda import create, runs_of
+from tests.rooms.test_loadbalancer import Stack
+from tests.rooms.test_loadbalancer_tls import secure
 from turnout.runs import StepSpec
 
 REGION = "us-east-1"
 EVERY = int(os.environ.get("TURNOUT_CRASH_EVERY", "1" if os.environ.get("CI") else "3"))
 
 STORIES = {
+    "acm.issuance": "tests.crash.test_small_plans",
+    "acm.renewal": "tests.crash.test_small_plans",
     "autoscaling.target": "tests.crash.test_autoscaling",
     "cloudwatch.action": "tests.crash.test_small_plans",
     "cloudwatch.evaluation": "tests.crash.test_small_plans",
@@ -122,7 +128,56 @@ def expiring(world: World) -> Callable[[], Any]:
     return end
 
 
-@pytest.mark.parametrize(("story", "seconds"), [(alarm, 5.0), (polled, 130.0), (trigger, 1.0), (expiring, 29 * 3600.0)])
+def certified(world: World) -> Callable[[], Any]:
+    """A certificate is issued; it is in use, and renewed within the year: one key is left, and served."""
+    arn = requested(world, "example.com")
+    validate(world, arn)
+    stack = Stack(world)
+    listener = secure(stack, imported(world, "www.example.com"))["ListenerArn"]
+
+    def end() -> Any:
+        found = described(world, arn)
+        stack.elb.modify_listener(ListenerArn=listener, Certificates=[{"CertificateArn": arn}])
+        (secret,) = world.proxy.picture.secrets.values()
+        keys = {path.read_text() for path in (world.home / "acm").iterdir()}
+        return found["Status"], secret.key in keys, len(keys), sorted(run.kind for run in open_runs(world))
+
+    return end
+
+
+def renewed(world: World) -> Callable[[], Any]:
+    """A certificate that is in use comes near its end: it is renewed, and the proxy has the new one."""
+    arn = requested(world, "example.com")
+    validate(world, arn)
+    world.tick()
+    secure(Stack(world), arn)
+    (first,) = world.proxy.picture.secrets.values()
+
+    def end() -> Any:
+        (secret,) = world.proxy.picture.secrets.values()
+        (key,) = [path.read_text() for path in (world.home / "acm").iterdir()]
+        summary = described(world, arn)["RenewalSummary"]["RenewalStatus"]
+        return summary, secret.key == key, secret != first, sorted(run.kind for run in open_runs(world))
+
+    return end
+
+
+def open_runs(world: World) -> list[Any]:
+    return [run for kind in ("acm.issuance", "acm.renewal") for run in world.runs.of_kind(kind, is_open=True)]
+
+
+SMALL = [
+    (certified, 5.0),
+    (renewed, 336 * 86400.0),
+    (alarm, 5.0),
+    (polled, 130.0),
+    (trigger, 1.0),
+    (expiring, 29 * 3600.0),
+]
+"""A story, and how long it takes."""
+
+
+@pytest.mark.parametrize(("story", "seconds"), SMALL)
 def test_a_small_plan_ends_the_same_wherever_the_engine_dies(
     tmp_path: Path, story: Callable[[World], Callable[[], Any]], seconds: float
 ) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from turnout.loadbalancer.envoy.clusters import render_assignment, render_cluster
-from turnout.loadbalancer.envoy.listeners import marks_in, render_bootstrap, render_listener
+from turnout.loadbalancer.envoy.listeners import Shape, marks_in, render_bootstrap, render_listener
 from turnout.loadbalancer.envoy.routes import claimed_domains, redirect_for, render_host, render_routes
-from turnout.loadbalancer.picture import Check, Endpoint, Group, Rule, Site, group_name
+from turnout.loadbalancer.envoy.tls import chains_of, render_secret
+from turnout.loadbalancer.picture import Check, Endpoint, Group, Rule, Secret, Site, Tls, group_name
 
 GOLDEN = Path(__file__).parent / "golden"
 HOME = Path("/home/envoy")
@@ -61,6 +62,20 @@ SITE = Site(
     30,
 )
 
+OLD = Tls(("web", "shop"), "ELBSecurityPolicy-2016-08")
+NEW = Tls(("api",), "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09", is_http2=False)
+SECURE = (
+    Site("web", ("web.elb.localhost", "www.example.com", "*"), (), tls=OLD),
+    Site("api", ("api.elb.localhost", "www.example.com", "*.api.example.com"), (), tls=NEW),
+    Site("plain", ("plain.elb.localhost",), ()),
+)
+
+
+def listener(port: int, shape: Shape) -> Any:
+    files = (HOME / f"routes/{port}.json", HOME / "f.jsonl")
+    return render_listener(port, "127.0.0.1", 18000 + port, *files, shape, lambda name: HOME / f"{name}.json")
+
+
 RENDERED: dict[str, Any] = {
     "routes": lambda: {
         **render_routes(80),
@@ -73,10 +88,11 @@ RENDERED: dict[str, Any] = {
         "blue", Group(None), render_assignment("blue", [Endpoint("127.0.0.1", 4001, 4001)], [True]), HOME / "h.jsonl"
     ),
     "endpoints": lambda: render_assignment("blue", [Endpoint("127.0.0.1", 4001, 4001), Endpoint("10.0.0.7", 80, 8080)]),
-    "listener": lambda: render_listener(80, "127.0.0.1", 18080, HOME / "routes/80.json", HOME / "f.jsonl", True),
-    "listener-announce": lambda: render_listener(
-        80, "127.0.0.1", 18080, HOME / "routes/80.json", HOME / "f.jsonl", False, (1, 0)
-    ),
+    "listener": lambda: listener(80, Shape(source=True)),
+    "listener-announce": lambda: listener(80, Shape(marks=(1, 0))),
+    "listener-https": lambda: listener(443, Shape(chains=chains_of(SECURE))),
+    "listener-https-announce": lambda: listener(443, Shape(marks=(1, 0), chains=chains_of(SECURE))),
+    "secret": lambda: render_secret("web", Secret("-- chain --", "-- key --")),
     "bootstrap": lambda: render_bootstrap(HOME / "admin.sock", HOME / "clusters.json", HOME / "listeners.json"),
 }
 

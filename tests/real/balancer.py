@@ -14,6 +14,7 @@ from tests.real.client import Client as Client
 from tests.real.client import answers as answers
 from tests.real.client import get as get
 from turnout.aws import Answer, Aws
+from turnout.certificates import Certificates
 from turnout.clock import Clock
 from turnout.config import Config
 from turnout.loadbalancer.api import MIGRATIONS, LoadBalancer
@@ -47,7 +48,11 @@ class Balancer:
         self.runs = Runs(self.store, self.clock)
         self.aws = Aws(Subnets())
         self.envoy = Envoy(self.config)
-        self.room = LoadBalancer(self.store, self.runs, self.aws, self.clock, self.config, self.envoy, lambda _: False)
+        self.certificates = Certificates(self.store, self.config.certificate_keys)
+        self.names: dict[str, tuple[str, ...]] = {}
+        """DNS name of a load balancer → the names that lead to it."""
+        words = (self.store, self.runs, self.aws, self.clock, self.config, self.envoy)
+        self.room = LoadBalancer(*words, lambda _: False, self.certificates, lambda name: self.names.get(name, ()))
         self.aws.own("elbv2", self.room)
         self.runner = Runner(self.runs, self.room.plans, self.clock)
         self.traffic = self.room.traffic

@@ -233,16 +233,12 @@ def test_deletion_protection_protects(stack: Stack) -> None:
 
 
 def test_what_is_not_implemented_is_refused_instead_of_ignored(stack: Stack) -> None:
-    blue = [{"Type": "forward", "TargetGroupArn": stack.blue}]
     sticky = {
         "TargetGroups": [{"TargetGroupArn": stack.blue}],
         "TargetGroupStickinessConfig": {"Enabled": True, "DurationSeconds": 60},
     }
     refused = (
         lambda: stack.elb.create_load_balancer(Name="net", Type="network", Subnets=stack.subnets()),
-        lambda: stack.elb.create_listener(
-            LoadBalancerArn=stack.balancer_arn, Protocol="HTTPS", Port=443, DefaultActions=blue
-        ),
         lambda: stack.listen(81, [{"Type": "forward", "ForwardConfig": sticky}]),
         lambda: stack.elb.modify_target_group_attributes(
             TargetGroupArn=stack.blue, Attributes=[{"Key": "stickiness.enabled", "Value": "true"}]

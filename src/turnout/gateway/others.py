@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,10 @@ QUIET_S = 0.25
 """So long nobody must have changed anything before a snapshot is taken."""
 
 
+ROUTE_53 = "/2013-04-01/"
+"""All paths of Route 53's API begin with its version."""
+
+
 class Others:
     """moto is imported when it is first needed: an engine that uses none of it is the lighter for it."""
 
@@ -40,11 +44,20 @@ class Others:
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._changed_at = 0.0
+        self._heard: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Bring back what the folder holds, if anything. Raises SetupError."""
         if (self._folder / "origin.json").exists():
             _ = self._survival
+
+    def is_there(self) -> bool:
+        """Whether anything of moto's is, or was: asking it wakes it, which takes a second."""
+        return "_survival" in vars(self) or (self._folder / "origin.json").exists()
+
+    def on_records(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called whenever Route 53 has changed something."""
+        self._heard = heard
 
     def close(self) -> None:
         """Leave a snapshot behind."""
@@ -68,6 +81,8 @@ class Others:
                 request = s3.plain(request)
             reply = self._survival.ask(request)
             self._care_for_journal()
+            if path_and_query.startswith(ROUTE_53) and method != "GET":
+                self._heard()
             return reply
         except AwsError as error:
             return refuse(request, error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from turnout.aws import Aws
+from turnout.certificates import Certificates
 from turnout.clock import Clock
 from turnout.config import Config
 from turnout.loadbalancer.balancers import Balancers
@@ -17,6 +18,7 @@ from turnout.loadbalancer.groups import TargetGroups
 from turnout.loadbalancer.interruptions import Interruptions
 from turnout.loadbalancer.listeners import Listeners
 from turnout.loadbalancer.metrics import Metrics
+from turnout.loadbalancer.mirror import NamesOf
 from turnout.loadbalancer.plans import Deregistration, Registration
 from turnout.loadbalancer.proxy import Proxy
 from turnout.loadbalancer.rules import Rules
@@ -45,9 +47,12 @@ class LoadBalancer(Balancers, Listeners, Rules, TargetGroups, Targets, Tags):
         config: Config,
         proxy: Proxy,
         is_watched: Callable[[str], bool],
+        certificates: Certificates,
+        names_of: NamesOf,
     ) -> None:
         """`is_watched`: whether any alarm looks at a metric of a namespace."""
-        super().__init__(store, runs, aws, clock, config, proxy)
+        super().__init__(store, runs, aws, clock, config, proxy, certificates, names_of)
+        certificates.listen(self.certificate_changed)
         self.metrics = Metrics(self.records, self.mirror, proxy, aws, clock, is_watched)
         self.interruptions = Interruptions(store, clock)
         balancing = (self.records, self.rises, Goodbyes(self), proxy, clock, self.mirror)

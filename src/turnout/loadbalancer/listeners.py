@@ -7,24 +7,22 @@ from turnout.aws import Answer, Call
 from turnout.errors import AwsError
 from turnout.loadbalancer.actions import normal_actions
 from turnout.loadbalancer.attributes import LISTENER, changed, described
-from turnout.loadbalancer.forwarding import Forwarding
 from turnout.loadbalancer.records import Document, child_arn, page
+from turnout.loadbalancer.securing import Securing
 from turnout.loadbalancer.tags import merged
 
-PROTOCOLS = ("HTTP", "HTTPS")
-"""Of application load balancers."""
+SECURITY = ("Protocol", "Certificates", "SslPolicy", "MutualAuthentication")
 
 
-class Listeners(Forwarding):
+class Listeners(Securing):
     """CreateListener and what follows from it. A listener's default actions are its default rule's."""
 
     def create_listener(self, call: Call) -> Answer:
         balancer_arn, port = call["LoadBalancerArn"], call.get("Port")
         self.records.balancer(call.region, balancer_arn)
-        self._check_protocol(call)
-        for member in ("Port", "Protocol"):
-            if call.get(member) is None:
-                raise AwsError("ValidationError", f"A listener {member.lower()} must be specified")
+        if port is None:
+            raise AwsError("ValidationError", "A listener port must be specified")
+        security = self.security(call, {})
         actions = normal_actions(call["DefaultActions"])
         self.check_groups(call.region, balancer_arn, actions)
         listener_arn = child_arn(balancer_arn, "loadbalancer", "listener")
@@ -32,13 +30,13 @@ class Listeners(Forwarding):
             "ListenerArn": listener_arn,
             "LoadBalancerArn": balancer_arn,
             "Port": port,
-            "Protocol": "HTTP",
+            **security,
             "DefaultActions": actions,
         }
         with self.store.transaction() as tx:
             for other in self.records.listeners_of(call.region, balancer_arn):
                 if other["Port"] == port:
-                    if other["DefaultActions"] != actions:
+                    if {**other, "ListenerArn": ""} != {**listener, "ListenerArn": ""}:
                         raise AwsError(
                             "DuplicateListener",
                             f"A listener already exists on this port for this load balancer '{balancer_arn}'",
@@ -70,8 +68,7 @@ class Listeners(Forwarding):
     async def modify_listener(self, call: Call) -> Answer:
         """What is not given stays; actions are replaced as a whole."""
         arn = call["ListenerArn"]
-        self.records.listener(call.region, arn)
-        self._check_protocol(call)
+        self.security(call, self.records.listener(call.region, arn))
         given = normal_actions(call["DefaultActions"]) if call.get("DefaultActions") else None
         before = await self.before_rise(self._default_rule(call.region, arn)["RuleArn"], given or [])
         listener = self.records.listener(call.region, arn)
@@ -83,9 +80,12 @@ class Listeners(Forwarding):
             raise AwsError(
                 "DuplicateListener", f"A listener already exists on this port for this load balancer '{balancer_arn}'"
             )
-        modified = {**listener, "Port": port, "DefaultActions": actions}
+        kept = {name: value for name, value in listener.items() if name not in SECURITY}
+        modified = {**kept, **self.security(call, listener), "Port": port, "DefaultActions": actions}
         with self.store.transaction() as tx:
             self.records.listeners.put(tx, call.region, arn, modified)
+            if modified["Protocol"] == "HTTP":
+                self.records.certificates.delete(tx, call.region, arn)
             default = self._default_rule(call.region, arn)
             self.put_forwarding(tx, call.region, arn, {**default, "Actions": actions}, before)
         return {"Listeners": [modified]}
@@ -110,23 +110,5 @@ class Listeners(Forwarding):
             self.records.attributes.put(tx, call.region, arn, now)
         return {"Attributes": described(LISTENER, now)}
 
-    def describe_listener_certificates(self, call: Call) -> Answer:
-        """None: there are no HTTPS listeners yet."""
-        self.records.listener(call.region, call["ListenerArn"])
-        return {"Certificates": []}
-
     def _default_rule(self, region: str, listener_arn: str) -> Document:
         return self.records.rules_of(region, listener_arn)[-1]
-
-    @staticmethod
-    def _check_protocol(call: Call) -> None:
-        protocol = call.get("Protocol") or "HTTP"
-        if protocol not in PROTOCOLS:
-            raise AwsError("ValidationError", f"Listener protocol '{protocol}' must be one of '{', '.join(PROTOCOLS)}'")
-        refused = [m for m in ("SslPolicy", "Certificates", "AlpnPolicy", "MutualAuthentication") if call.get(m)]
-        if protocol != "HTTP" or refused:
-            raise AwsError(
-                "UnsupportedProtocol",
-                f"turnout does not implement {protocol if protocol != 'HTTP' else refused[0]} on listeners yet;"
-                " HTTP is what there is",
-            )

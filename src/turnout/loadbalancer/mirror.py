@@ -5,33 +5,46 @@ The proxy is a cache of the rows: it is told after each commit, and of everythin
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from turnout.certificates import Certificates, Material
 from turnout.loadbalancer.attributes import BALANCER, GROUP, with_defaults
-from turnout.loadbalancer.picture import SHARES, Check, Endpoint, Group, Picture, Rule, Site, group_name
+from turnout.loadbalancer.picture import SHARES, Check, Endpoint, Group, Picture, Rule, Secret, Site, Tls, group_name
 from turnout.loadbalancer.proxy import Proxy
-from turnout.loadbalancer.records import Document, Records, balancer_of
+from turnout.loadbalancer.records import Document, Records, balancer_of, served_by
 from turnout.traffic import LONG_CONNECTIONS_TAG
 
 THIS_MACHINE = "127.0.0.1"
 """Where every instance is."""
 
 
+log = logging.getLogger(__name__)
+
+NamesOf = Callable[[str], tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Placed:
-    """A site at its port. `rank` is the age of the load balancer: the oldest answers the hosts that nobody claims."""
+    """A site at its port. `rank` is the age of the load balancer: the oldest answers the hosts that nobody claims.
+
+    The domains of its certificates are its hosts as well, unless somebody else claims them."""
 
     port: int
     rank: tuple[float, str]
     site: Site
+    materials: tuple[Material, ...] = ()
 
 
 class Mirror:
     """The picture, and what of it no longer holds."""
 
-    def __init__(self, records: Records, proxy: Proxy) -> None:
+    def __init__(self, records: Records, proxy: Proxy, certificates: Certificates, names_of: NamesOf) -> None:
         self._records = records
         self._proxy = proxy
+        self._certificates = certificates
+        self._names_of = names_of
         self._placed: dict[str, Placed] = {}
         self.picture = Picture()
         self.arns: dict[str, str] = {}
@@ -68,7 +81,7 @@ class Mirror:
             else:
                 ports.pop(port, None)
         self.stale_groups, self.stale_listeners = set(), set()
-        self.picture = Picture(groups, endpoints, ports)
+        self.picture = Picture(groups, endpoints, ports, self._secrets())
         self._proxy.apply(self.picture)
 
     def is_default(self, listener_arn: str) -> bool:
@@ -83,22 +96,32 @@ class Mirror:
             if (was := self._placed.pop(arn, None)) is not None:
                 ports.add(was.port)
             listener = self._records.listeners.find(region_of(arn), arn)
-            if listener is not None:
-                placed = self._placed[arn] = self._read(listener)
+            if listener is not None and (placed := self._read(listener)) is not None:
+                self._placed[arn] = placed
                 ports.add(placed.port)
         return ports
 
+    def _secrets(self) -> dict[str, Secret]:
+        materials = {one.name: one for placed in self._placed.values() for one in placed.materials}
+        return {name: Secret(one.chain, one.key) for name, one in sorted(materials.items())}
+
     def _sites(self, port: int) -> tuple[Site, ...]:
-        sites = [placed.site for placed in self._in_order(port)]
-        if not sites:
-            return ()
-        first = sites[0]
-        return (replace(first, domains=(*first.domains, "*")), *sites[1:])
+        placed = self._in_order(port)
+        claimed = {domain for one in placed for domain in one.site.domains}
+        sites = []
+        for number, one in enumerate(placed):
+            certified = dict.fromkeys(domain for material in one.materials for domain in material.domains)
+            more = tuple(domain for domain in certified if domain not in claimed)
+            claimed.update(more)
+            rest = ("*",) if number == 0 else ()
+            sites.append(replace(one.site, domains=(*one.site.domains, *more, *rest)))
+        return tuple(sites)
 
     def _in_order(self, port: int) -> list[Placed]:
         return sorted((p for p in self._placed.values() if p.port == port), key=lambda placed: placed.rank)
 
-    def _read(self, listener: Document) -> Placed:
+    def _read(self, listener: Document) -> Placed | None:
+        """None: it cannot answer, for want of a certificate."""
         arn = listener["ListenerArn"]
         region, balancer_arn = region_of(arn), balancer_of(arn)
         balancer = self._records.balancer(region, balancer_arn)
@@ -106,10 +129,25 @@ class Mirror:
         rules = tuple(
             Rule(rule["RuleArn"], rule["Conditions"], rule["Actions"]) for rule in self._records.rules_of(region, arn)
         )
-        domains = (balancer["DNSName"].lower(), f"{balancer['LoadBalancerName'].lower()}.elb.localhost")
+        own = (balancer["DNSName"].lower(), f"{balancer['LoadBalancerName'].lower()}.elb.localhost")
+        domains = tuple(dict.fromkeys((*own, *self._names_of(own[0]))))
         idle_timeout_s = int(attributes["idle_timeout.timeout_seconds"])
-        site = Site(arn, domains, rules, idle_timeout_s, self._marks(region, arn))
-        return Placed(listener["Port"], (balancer["CreatedTime"], arn), site)
+        tls, materials = None, self._materials(listener)
+        if listener["Protocol"] == "HTTPS":
+            if not materials:
+                log.error("the listener %s does not answer: its certificate, or its key, is gone from the home", arn)
+                return None
+            names = tuple(material.name for material in materials)
+            tls = Tls(names, listener["SslPolicy"], attributes["routing.http2.enabled"] == "true")
+        site = Site(arn, domains, rules, idle_timeout_s, self._marks(region, arn), tls)
+        return Placed(listener["Port"], (balancer["CreatedTime"], arn), site, materials)
+
+    def _materials(self, listener: Document) -> tuple[Material, ...]:
+        """What its certificates are made of, the default one first."""
+        arn = listener["ListenerArn"]
+        more = (self._records.certificates.find(region_of(arn), arn) or {}).get("arns", ())
+        found = [self._certificates.material(one) for one in served_by(listener, more)]
+        return tuple(one for one in found if one is not None)
 
     def _marks(self, region: str, listener_arn: str) -> tuple[int, ...]:
         tags = self._records.tags.find(region, listener_arn) or {}

@@ -59,6 +59,23 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """A certificate and its key, as PEM: the leaf first, then what vouches for it."""
+
+    chain: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How an HTTPS listener speaks: names of secrets, the default one first, and ELB's security policy."""
+
+    certificates: tuple[str, ...]
+    policy: str
+    is_http2: bool = True
+
+
+@dataclass(frozen=True)
 class Site:
     """A listener of one load balancer: what is answered to the hosts it claims on its port."""
 
@@ -70,6 +87,8 @@ class Site:
     idle_timeout_s: int = 60
     marks: tuple[int, ...] = ()
     """One for each of SHARES, or none at all: whenever a mark rises, goodbye is said on that share's connections."""
+    tls: Tls | None = None
+    """None: plain HTTP."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,8 @@ class Picture:
     groups: Mapping[str, Group] = field(default_factory=dict)
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     ports: Mapping[int, tuple[Site, ...]] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    """The certificates that sites name."""
 
 
 def group_name(target_group_arn: str) -> str:

@@ -28,6 +28,8 @@ class Records:
         self.attributes = Shelf(store, "elbv2.attributes")
         self.tags = Shelf(store, "elbv2.tags")
         self.goodbyes = Shelf(store, "elbv2.goodbyes")
+        self.certificates = Shelf(store, "elbv2.certificates")
+        """Of listeners, beside their default ones."""
 
     # One
 
@@ -107,7 +109,7 @@ class Records:
     def delete_listener(self, tx: Transaction, region: str, listener_arn: str) -> None:
         for rule in self.rules_of(region, listener_arn):
             self.delete_rule(tx, region, listener_arn, rule)
-        for shelf in (self.listeners, self.attributes, self.tags, self.goodbyes):
+        for shelf in (self.listeners, self.attributes, self.tags, self.goodbyes, self.certificates):
             shelf.delete(tx, region, listener_arn)
 
     def _record_weights(
@@ -149,6 +151,12 @@ def balancer_of(listener_arn: str) -> str:
 def listener_of(rule_arn: str) -> str:
     """The ARN of the listener that a rule belongs to."""
     return rule_arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0]
+
+
+def served_by(listener: Mapping[str, Any], more: Iterable[str]) -> list[str]:
+    """The ARNs of a listener's certificates, the default one first; `more` are those that were added."""
+    default = [certificate["CertificateArn"] for certificate in listener.get("Certificates", ())]
+    return list(dict.fromkeys([*default, *more])) if default else []
 
 
 def kind_of(arn: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from turnout.aws import Aws
+from turnout.certificates import Certificates
 from turnout.clock import Clock
 from turnout.config import Config
 from turnout.errors import AwsError
 from turnout.loadbalancer.attributes import BALANCER, GROUP, LISTENER, Table, with_defaults
-from turnout.loadbalancer.mirror import Mirror
+from turnout.loadbalancer.mirror import Mirror, NamesOf
 from turnout.loadbalancer.proxy import Proxy
 from turnout.loadbalancer.records import Records, kind_of
 from turnout.loadbalancer.rises import Rises
@@ -20,7 +21,18 @@ TABLES: dict[str, Table] = {"loadbalancer": BALANCER, "listener": LISTENER, "tar
 class Room:
     """The memory, the way to the proxy, and the words that several parts use."""
 
-    def __init__(self, store: Store, runs: Runs, aws: Aws, clock: Clock, config: Config, proxy: Proxy) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runs: Runs,
+        aws: Aws,
+        clock: Clock,
+        config: Config,
+        proxy: Proxy,
+        certificates: Certificates,
+        names_of: NamesOf,
+    ) -> None:
+        """`names_of`: the names that lead to a load balancer's, by its DNS name."""
         self.store = store
         self.runs = runs
         self.aws = aws
@@ -28,7 +40,8 @@ class Room:
         self.config = config
         self.proxy = proxy
         self.records = Records(store, clock)
-        self.mirror = Mirror(self.records, proxy)
+        self.certificates = certificates
+        self.mirror = Mirror(self.records, proxy, certificates, names_of)
         self.rises = Rises(store, clock, proxy)
 
     def attributes_of(self, region: str, arn: str) -> dict[str, str]:

@@ -81,7 +81,7 @@ class BalancerTraffic:
         balancer = self._records.balancer(region, listener["LoadBalancerArn"])
         is_default = self._mirror.is_default(listener_arn)
         host = "127.0.0.1" if is_default else f"{balancer['LoadBalancerName']}.elb.localhost"
-        return f"http://{host}:{bound.port}"
+        return f"{listener['Protocol'].lower()}://{host}:{bound.port}"
 
     async def connections(self, region: str, listener_arn: str) -> int | None:
         port = self._own_port(region, listener_arn)

@@ -43,7 +43,8 @@ class Folder:
 
     def create(self) -> None:
         """Make the folders, readable by their owner only: the admin socket can end Envoy."""
-        for folder in (self.path, self.path / "endpoints", self.path / "routes", self.admin_socket.parent):
+        inner = (self.path / name for name in ("endpoints", "routes", "secrets"))
+        for folder in (self.path, *inner, self.admin_socket.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for log in (self.health_log, self.failure_log):
             log.touch()
@@ -53,6 +54,10 @@ class Folder:
 
     def routes(self, port: int) -> Path:
         return self.path / "routes" / f"{port}.json"
+
+    def secret(self, name: str) -> Path:
+        """A certificate with its key."""
+        return self.path / "secrets" / f"{name}.json"
 
     @property
     def admin_socket(self) -> Path:
@@ -114,6 +119,8 @@ class Folder:
     def _replace(self, path: Path, text: str) -> None:
         draft = path.with_name(f".{path.name}.new")
         try:
+            if path.parent.name == "secrets":
+                draft.touch(mode=0o600)
             draft.write_text(text)
             draft.replace(path)
         except OSError:
@@ -125,10 +132,11 @@ class Folder:
         for group in groups:
             self.drop(self.endpoints(group))
 
-    def keep(self, groups: Collection[str], ports: Collection[int]) -> None:
+    def keep(self, groups: Collection[str], ports: Collection[int], secrets: Collection[str]) -> None:
         """Remove the files of everything else."""
         wanted = {self.endpoints(group) for group in groups} | {self.routes(port) for port in ports}
-        for folder in ("endpoints", "routes"):
+        wanted |= {self.secret(name) for name in secrets}
+        for folder in ("endpoints", "routes", "secrets"):
             for path in (self.path / folder).iterdir():
                 if path not in wanted:
                     self.drop(path)

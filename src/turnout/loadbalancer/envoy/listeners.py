@@ -7,12 +7,15 @@ is a day (process.py). Where goodbyes are wanted there is a chain for each share
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from turnout.loadbalancer.envoy.clusters import file_source
 from turnout.loadbalancer.envoy.matches import SOURCE_HEADER, Json
 from turnout.loadbalancer.envoy.routes import ALL_ZERO, route_config_name
+from turnout.loadbalancer.envoy.tls import INSPECTOR, Chain, chain_match, chain_matcher, transport_socket
+from turnout.loadbalancer.picture import SHARES
 
 TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -38,18 +41,28 @@ LOG_FORMAT = {
 }
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What of the sites of a port is in its listener itself."""
+
+    source: bool = False
+    """A rule asks for the address of the connection."""
+    marks: tuple[int, ...] = ()
+    """Of the shares into which the connections are parted; none: they are not."""
+    chains: tuple[Chain, ...] = ()
+    """Among which a connection chooses where TLS is spoken; none: it is not."""
+
+
 def render_listener(
     port: int,
     host: str,
     bound_port: int,
     routes_file: Path,
     failure_log: Path,
-    source: bool,
-    marks: Sequence[int] = (),
+    shape: Shape,
+    secret_file: Callable[[str], Path],
 ) -> Json:
-    """Envoy's Listener of a port of the API. `source`: a rule asks for the address of the connection.
-
-    `marks`: of the shares into which the connections are parted; none: they are not."""
+    """Envoy's Listener of a port of the API."""
     manager: Json = {
         "@type": _HTTP,
         "stat_prefix": route_config_name(port),
@@ -78,7 +91,7 @@ def render_listener(
             }
         ],
     }
-    if source:
+    if shape.source:
         manager["early_header_mutation_extensions"] = [_SOURCE]
     listener: Json = {
         "@type": TYPE,
@@ -86,40 +99,61 @@ def render_listener(
         "address": {"socket_address": {"address": host, "port_value": bound_port}},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
-    if marks:
+    sockets = [{"transport_socket": transport_socket(c.tls, secret_file)} if c.tls else {} for c in shape.chains]
+    if shape.marks:
         # The name of a filter is nothing but a name: another one makes it another chain.
         listener["filter_chains"] = [
-            {"name": f"share-{number}", "filters": [{"name": f"http {mark}", "typed_config": manager}]}
-            for number, mark in enumerate(marks)
+            {
+                "name": f"{prefix}share-{number}",
+                "filters": [{"name": f"http {mark}", "typed_config": manager}],
+                **socket,
+            }
+            for prefix, socket in zip(_prefixes(shape), sockets or [{}], strict=True)
+            for number, mark in enumerate(shape.marks)
         ]
-        listener["filter_chain_matcher"] = _shares(len(marks))
+        prefixes = _prefixes(shape)
+        listener["filter_chain_matcher"] = chain_matcher(
+            shape.chains, lambda number: _shares(len(shape.marks), prefixes[number])
+        )
+    elif shape.chains:
+        listener["filter_chains"] = [
+            {"filter_chain_match": chain_match(chain), "filters": [{"name": "http", "typed_config": manager}], **socket}
+            for chain, socket in zip(shape.chains, sockets, strict=True)
+        ]
+    if shape.chains:
+        listener["listener_filters"] = [INSPECTOR]
     return listener
+
+
+def _prefixes(shape: Shape) -> list[str]:
+    """Before the names of the shares of each chain."""
+    return [f"chain-{number}-" for number in range(len(shape.chains))] or [""]
 
 
 def marks_in(listener: Json) -> tuple[int, ...]:
     """The marks that a listener was rendered with."""
-    names = [chain["filters"][0]["name"] for chain in listener["filter_chains"]]
+    names = [chain["filters"][0]["name"] for chain in listener["filter_chains"]][:SHARES]
     return tuple(int(name.removeprefix("http ")) for name in names) if "filter_chain_matcher" in listener else ()
 
 
-def _shares(count: int) -> Json:
+def _shares(count: int, prefix: str) -> Json:
     """A connection's share is the last but one digit of its source port: kernels hand out even ports, or odd ones."""
     matchers = [
         {
             "predicate": {"single_predicate": {"input": _SOURCE_PORT, "value_match": _digit(number)}},
-            "on_match": _chain(number),
+            "on_match": _chain(number, prefix),
         }
         for number in range(count - 1)
     ]
-    return {"matcher_list": {"matchers": matchers}, "on_no_match": _chain(count - 1)}
+    return {"matcher_list": {"matchers": matchers}, "on_no_match": _chain(count - 1, prefix)}
 
 
 def _digit(digit: int) -> Json:
     return {"safe_regex": {"google_re2": {}, "regex": f".*{digit}."}}
 
 
-def _chain(number: int) -> Json:
-    name = f"share-{number}"
+def _chain(number: int, prefix: str) -> Json:
+    name = f"{prefix}share-{number}"
     value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": name}
     return {"action": {"name": name, "typed_config": value}}
 

@@ -11,10 +11,13 @@ from dataclasses import replace
 
 from turnout.loadbalancer.envoy.clusterfile import ClusterFile, IsHealthy
 from turnout.loadbalancer.envoy.files import Folder
-from turnout.loadbalancer.envoy.listenerfile import ListenerFile, Shape, shape_of
+from turnout.loadbalancer.envoy.listenerfile import ListenerFile, shape_of
+from turnout.loadbalancer.envoy.listeners import Shape
 from turnout.loadbalancer.envoy.pace import CLUSTER_S, HOST_S, Pace
 from turnout.loadbalancer.envoy.ports import PortMap
 from turnout.loadbalancer.envoy.routefile import RouteFiles
+from turnout.loadbalancer.envoy.routes import compact, discovery
+from turnout.loadbalancer.envoy.tls import render_secret
 from turnout.loadbalancer.envoy.watchers import Watchers
 from turnout.loadbalancer.picture import Group, Picture
 
@@ -40,6 +43,7 @@ class Teller:
         """Groups that are no more, until no route leads to them."""
         self._stale_clusters = self._stale_listeners = False
         self._stale_ports: set[int] = set()
+        self._ended_secrets: set[str] = set()
         self.picture = Picture()
 
     @property
@@ -119,6 +123,9 @@ class Teller:
         if self._stale_listeners and not self._stale_ports:
             self._stale_listeners = False
             self._listeners.put(self.picture)
+            for name in self._ended_secrets - self.picture.secrets.keys():
+                self._folder.drop(self._folder.secret(name))
+            self._ended_secrets = set()
         if self._going and not self._stale_ports:
             self._going = {}
             self._stale_clusters = True
@@ -142,10 +149,10 @@ class Teller:
         self._note(Picture())
         self._stale_clusters = self._stale_listeners = True
         self.write()
-        self._folder.keep(self.picture.groups.keys(), self.picture.ports.keys())
+        self._folder.keep(self.picture.groups.keys(), self.picture.ports.keys(), self.picture.secrets.keys())
 
     def _note(self, was: Picture) -> set[str]:
-        """Find out what is stale. Files of endpoints are small, and written at once."""
+        """Find out what is stale. Files of endpoints and of certificates are small, and written at once."""
         self._has_news = True
         now, groups = self.picture, self._groups()
         moved = {
@@ -164,6 +171,12 @@ class Teller:
         self._stale_ports |= {port for port, sites in now.ports.items() if sites != was.ports.get(port)}
         self._stale_ports &= now.ports.keys()
         if _listening(now) != _listening(was):
+            self._stale_listeners = True
+        for name, secret in now.secrets.items():
+            if secret != was.secrets.get(name):
+                self._folder.put(self._folder.secret(name), discovery(compact(render_secret(name, secret)))[0])
+        if ended := was.secrets.keys() - now.secrets.keys():
+            self._ended_secrets |= ended
             self._stale_listeners = True
         return changed
 

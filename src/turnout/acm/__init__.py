@@ -1,0 +1,1 @@
+"""Certificates: ACM's operations, over certificates that a local authority signs."""
