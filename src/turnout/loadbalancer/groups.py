@@ -46,7 +46,7 @@ class TargetGroups(Room):
                 "InvalidConfigurationRequest",
                 f"turnout does not implement target groups of protocol {call['Protocol']}",
             )
-        if call.get("ProtocolVersion", "HTTP1") != "HTTP1":
+        if (call.get("ProtocolVersion") or "HTTP1") != "HTTP1":  # Terraform sends an empty one
             raise AwsError("InvalidConfigurationRequest", "HTTP2 and gRPC need an HTTPS listener, which is yet to come")
         if call.get("IpAddressType", "ipv4") != "ipv4" or call.get("TargetControlPort"):
             raise AwsError("InvalidConfigurationRequest", "turnout does not implement IPv6 targets and control ports")
