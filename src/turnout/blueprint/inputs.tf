@@ -266,7 +266,7 @@ variable "force_destroy" {
 }
 
 variable "is_rehearsal" {
-  description = "Leaves out what a local engine refuses rather than pretends: access logs of the load balancer, dropping of invalid header fields, NAT gateways. `turnout infra` sets it there."
+  description = "Leaves out what a local engine refuses rather than pretends: access logs of the load balancer, dropping of invalid header fields, NAT gateways, and that artifacts are only handed out by TLS. `turnout infra` sets it there."
   type        = bool
   default     = false
 }
