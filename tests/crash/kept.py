@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,10 @@ class Kept:
     """moto's records go through every death unharmed: that they survive a real one has tests of its own."""
 
     def __init__(self, others: Others) -> None:
-        self.handle, self.call = others.handle, others.call
+        self._others = others
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._others, name)
 
     def start(self) -> None: ...
 
