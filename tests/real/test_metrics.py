@@ -66,6 +66,6 @@ def test_what_an_envoy_had_carried_is_not_counted_again_when_another_takes_its_p
     counting.shop.until(counting.shop.is_open)
     with counting.load() as load:
         counting.carry(load, 200)
-    # What it answers before it has been told of health checks it counts by no class: a request of each client that keeps
-    # its connection, and as many as they come to of those that open one for each. Twice would be thousands.
+    # What it answers before it has been told of health checks it counts by no class: a request of each client that
+    # keeps its connection, and a few of those that open one for each. Counting twice would be thousands.
     counting.check(load, lost=50)
