@@ -13,6 +13,7 @@ WORDS = {
     "config",
     "registry",
     "clock",
+    "timekeeping",
     "traffic",
     "routes",
     "leaving",

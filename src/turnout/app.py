@@ -227,5 +227,7 @@ class Engine:
             yield f"the disk is full: free some room ({free // 1024} KiB are left in {self.config.home})"
         elif (why := self.store.look_again()) is not None:
             yield why
+        if (why := self.clock.trouble) is not None:
+            yield why
         if (why := self.proxy.trouble) is not None:
             yield f"Envoy cannot be told what has changed, and goes on as it was: {why}"

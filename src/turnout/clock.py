@@ -15,6 +15,11 @@ class Clock:
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
 
+    @property
+    def trouble(self) -> str | None:
+        """What people should know about this clock."""
+        return None
+
     def now(self) -> float:
         """Unix time in UTC seconds."""
         return time.time()

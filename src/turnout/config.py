@@ -70,6 +70,11 @@ class Config:
         return self.home / "turnout.sqlite"
 
     @property
+    def clock(self) -> Path:
+        """The engine's time, as long as the machine is not started again."""
+        return self.home / "clock.json"
+
+    @property
     def repositories(self) -> Path:
         """Bare git repositories: <region>/<name>.git"""
         return self.home / "codecommit"

@@ -19,11 +19,11 @@ import uvicorn
 
 from turnout import __version__
 from turnout.app import Engine
-from turnout.clock import Clock
 from turnout.config import Config, make_home
 from turnout.errors import SetupError
 from turnout.hindrances import refusal
 from turnout.measuring import measure_forever
+from turnout.timekeeping import SteadyClock, keep_time
 
 LAST_ANSWERS_S = 5
 """How long the end of the engine waits for requests that are being answered: a stalled client does not hold it up."""
@@ -66,7 +66,8 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
     make_home(config.home)
     with _lock(config), _bound(config) as listening, _bound_for_ssh(config) as listening_for_ssh:
         config = replace(config, port=listening.getsockname()[1], ssh_port=listening_for_ssh.getsockname()[1])
-        engine = _engine(config)
+        clock = SteadyClock(config.clock, config.speed)
+        engine = _engine(config, clock)
         asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, _ask, asked, number)
@@ -90,6 +91,7 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         advancing = asyncio.create_task(engine.runner.run_forever())
         measuring = asyncio.create_task(measure_forever(engine.measures, engine.clock))
         sampling = asyncio.create_task(engine.samples.run_forever())
+        timing = asyncio.create_task(keep_time(clock, engine.runner.is_quiet))
         addresses = Addresses(
             pid=os.getpid(),
             endpoint=config.endpoint,
@@ -107,30 +109,29 @@ async def serve(config: Config, *, announce: Callable[[Addresses], None]) -> Non
         engine_file = config.home / "engine.json"
         _write(engine_file, json.dumps(addresses.__dict__, indent=1))
         announce(addresses)
-        ends: list[asyncio.Future[Any]] = [asked, serving, advancing, measuring, sampling]
+        ends: list[asyncio.Future[Any]] = [asked, serving, advancing, measuring, sampling, timing]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (serving, advancing, measuring, sampling):
+            for task in (serving, advancing, measuring, sampling, timing):
                 if task.done():
                     task.result()
         finally:
             engine_file.unlink(missing_ok=True)
             server.should_exit = True
-            advancing.cancel()
-            measuring.cancel()
-            sampling.cancel()
-            await asyncio.gather(serving, advancing, measuring, sampling, return_exceptions=True)
+            for task in (advancing, measuring, sampling, timing):
+                task.cancel()
+            await asyncio.gather(serving, advancing, measuring, sampling, timing, return_exceptions=True)
             if asked.done() and asked.result() in (signal.SIGTERM, signal.SIGINT):
                 await engine.end_workloads()
             await engine.close()
 
 
-def _engine(config: Config) -> Engine:
+def _engine(config: Config, clock: SteadyClock) -> Engine:
     from turnout.loadbalancer.envoy import Envoy
     from turnout.runtimes.choosing import choose
 
     runtime, words = choose(config)
-    return Engine(config, Clock(config.speed), runtime, Envoy(config), runtime_words=words)
+    return Engine(config, clock, runtime, Envoy(config), runtime_words=words)
 
 
 def _ask(asked: asyncio.Future[signal.Signals], number: signal.Signals) -> None:

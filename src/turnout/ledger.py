@@ -75,6 +75,14 @@ class Ledger:
         """Every move of a run and of its steps, oldest first: at, step_id, was, became, message."""
         return self.store.all("SELECT * FROM events WHERE run_id = ? ORDER BY id", (run_id,))
 
+    def under_way(self) -> list[tuple[str, Step]]:
+        """(kind of its run, step) of every step that has begun and has not ended."""
+        rows = self.store.all(
+            "SELECT r.kind, s.* FROM runs r JOIN steps s ON s.run_id = r.id"
+            " WHERE r.status IN ('Pending', 'InProgress') AND s.status = 'InProgress'"
+        )
+        return [(row["kind"], step_of(row)) for row in rows]
+
     def due(self, now: float) -> list[Step]:
         return [
             step_of(row)

@@ -56,6 +56,9 @@ class Plan(Protocol):
     def proceeds(self, run: Run, step: Step, steps: Sequence[Step]) -> bool:
         """Whether a step is begun, given what became of the steps before it; else it is Skipped. Pure."""
 
+    def stands(self, step: Step) -> bool:
+        """Whether it waits as long as there is something to look after: how long no wait of it takes matters. Pure."""
+
     def stops(self, run: Run, step: Step) -> StepStopped | None:
         """What becomes of a step when its run was asked to stop; None lets it go on."""
 
@@ -76,6 +79,9 @@ class StraightPlan:
 
     def proceeds(self, run: Run, step: Step, steps: Sequence[Step]) -> bool:
         return run.stop is None and not any(s.status in (Status.FAILED, Status.STOPPED) for s in steps)
+
+    def stands(self, step: Step) -> bool:
+        return False
 
     def stops(self, run: Run, step: Step) -> StepStopped | None:
         stop = run.stop or {}
@@ -124,6 +130,10 @@ class Runner:
                 self._in_flight[step.id] = task
                 task.add_done_callback(partial(self._landed, step.id))
         return list(self._in_flight.values())
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way whose waits must take their time."""
+        return all(self._plans[kind].stands(step) for kind, step in self._runs.under_way())
 
     async def tick(self) -> int:
         """Advance all that is due now until nothing is. For tests, which own the clock. Returns the pick-ups."""

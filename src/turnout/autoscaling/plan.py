@@ -38,6 +38,9 @@ class TargetPlan(StraightPlan):
         self._room = room
         self._readings = Readings(room.aws, room.clock)
 
+    def stands(self, step: Step) -> bool:
+        return True
+
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         try:
             return await self._scale(run, step)

@@ -42,6 +42,9 @@ class EvaluationPlan(StraightPlan):
         self._runs = runs
         self._clock = clock
 
+    def stands(self, step: Step) -> bool:
+        return True
+
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         alarm = self._alarms.find(run.region, run.spec["alarm"])
         if alarm is None:

@@ -43,6 +43,9 @@ class PollPlan(StraightPlan):
         for run in self._runs.of_lane(self.kind, region, pipeline["declaration"]["name"], is_open=True):
             self._runs.request_stop(tx, run.id, message="The definition has changed.")
 
+    def stands(self, step: Step) -> bool:
+        return True
+
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         pipeline = self._pipelines.find(run.region, run.lane or "")
         if pipeline is None or pipeline["uid"] != run.spec["uid"]:

@@ -27,6 +27,9 @@ class LifecyclePlan(StraightPlan):
     def __init__(self, room: LifecyclePolicies) -> None:
         self._room = room
 
+    def stands(self, step: Step) -> bool:
+        return True
+
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         room = self._room
         repository = room.records.find(run.region, run.lane or "")
@@ -57,6 +60,9 @@ class SweepPlan(StraightPlan):
 
     def __init__(self, room: Operations) -> None:
         self._room = room
+
+    def stands(self, step: Step) -> bool:
+        return True
 
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         room, why = self._room, "until unused layers are removed"

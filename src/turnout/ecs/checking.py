@@ -29,6 +29,9 @@ class CheckPlan(StraightPlan):
         self._room = room
         self._containers = containers
 
+    def stands(self, step: Step) -> bool:
+        return True
+
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         task, name, check = self._running(run), run.spec["container"], run.spec["check"]
         if task is None:

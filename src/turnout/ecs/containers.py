@@ -167,10 +167,12 @@ class Containers:
             self._environments.forget(run, container["name"])
 
     def _learn(self, tx: Transaction, run: Run, container: str, state: State, **more: Any) -> None:
+        known = self._room.tasks.get(run.name).containers.get(container, {})
         facts: dict[str, Any] = {
             "isRunning": state.is_running,
             "host": state.host,
-            "startedAt": state.started_at,
+            # By the engine's time, because it is waited by it: the runtime tells the machine's, which people may set.
+            "startedAt": known.get("startedAt", self._room.clock.now()),
             **more,
         }
         if state.is_running:

@@ -67,6 +67,9 @@ class SchedulerPlan(StraightPlan):
         self._acting = Acting(room)
         self._purge = purge
 
+    def stands(self, step: Step) -> bool:
+        return True
+
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         try:
             return await (self._keep(run) if step.name == KEEP else self._watch(run, step))

@@ -50,6 +50,9 @@ class TaskPlan(StraightPlan):
     async def ensure(self, run: Run, step: Step) -> Done | Wait:
         return await self._acts[step.name](run, step)
 
+    def stands(self, step: Step) -> bool:
+        return step.name in (states.RUN, states.STOPPED)
+
     def proceeds(self, run: Run, step: Step, steps: Sequence[Step]) -> bool:
         """A task that is to end takes the way out, from wherever it is; it undoes only what was begun."""
         if step.name in (states.START, states.ACTIVATE, states.RUN):
