@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +36,17 @@ REGION = "us-east-1"
 
 
 class LogGroups:
-    """moto, as far as a task asks for it: log groups, streams, lines."""
+    """moto, as far as a task asks for it: log groups, streams, lines; and EC2's instances with their user data."""
 
     def __init__(self) -> None:
         self.lines: dict[tuple[str, str], list[tuple[int, str]]] = {}
         self.groups: set[str] = set()
+        self.instances: dict[str, tuple[datetime, str]] = {}
+        """id → (when it was launched, its user data)"""
 
     def call(self, service: str, operation: str, region: str, params: Any) -> Answer:
+        if service == "ec2":
+            return self._instances(operation, params)
         group, stream = params.get("logGroupName"), params.get("logStreamName")
         if operation == "CreateLogGroup":
             self.groups.add(group)
@@ -55,6 +61,14 @@ class LogGroups:
         assert operation == "PutLogEvents"
         self.lines[group, stream] += [(event["timestamp"], event["message"]) for event in params["logEvents"]]
         return {}
+
+    def _instances(self, operation: str, params: Any) -> Answer:
+        if operation == "DescribeInstances":
+            shown = [{"InstanceId": key, "LaunchTime": at} for key, (at, _) in self.instances.items()]
+            return {"Reservations": [{"Instances": [one]} for one in shown]}
+        assert operation == "DescribeInstanceAttribute"
+        _, user_data = self.instances[params["InstanceId"]]
+        return {"UserData": {"Value": base64.b64encode(user_data.encode()).decode()} if user_data else {}}
 
     def handle(self, *_: Any) -> Any:
         raise AssertionError("a request that ecs does not own")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,38 @@ def test_this_machine_is_the_container_instance_of_every_cluster(shop: Serving) 
     shop.reboot()
     (again,) = shop.client.describe_container_instances(cluster="shop", containerInstances=[arn])["containerInstances"]
     assert again["ec2InstanceId"] == instance["ec2InstanceId"]
+
+
+def instance_of(shop: Serving) -> str:
+    (arn,) = shop.client.list_container_instances(cluster="shop")["containerInstanceArns"]
+    answer = shop.client.describe_container_instances(cluster="shop", containerInstances=[arn])
+    return str(answer["containerInstances"][0]["ec2InstanceId"])
+
+
+def test_this_machine_is_the_oldest_ec2_instance_whose_user_data_names_the_cluster(shop: Serving) -> None:
+    today, later = datetime(2026, 11, 26, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC)
+    shop.logs.instances = {
+        "i-2": (later, "#!/bin/bash\necho ECS_CLUSTER=shop >> /etc/ecs/ecs.config"),
+        "i-1": (today, "#!/bin/bash\necho ECS_CLUSTER=shop >> /etc/ecs/ecs.config"),
+        "i-0": (today, "#!/bin/bash\necho ECS_CLUSTER=another >> /etc/ecs/ecs.config"),
+    }
+    shop.serve(desiredCount=1)
+    assert instance_of(shop) == "i-1"
+    (target,) = shop.balancer.targets[shop.blue]
+    assert target[0] == "i-1"
+
+
+def test_a_cluster_keeps_its_instance_while_tasks_live_there(shop: Serving) -> None:
+    shop.client.create_cluster(clusterName="shop")
+    own = instance_of(shop)
+    shop.serve(desiredCount=1)
+    shop.logs.instances = {"i-1": (datetime(2026, 11, 26, tzinfo=UTC), "ECS_CLUSTER='shop'")}
+    assert instance_of(shop) == own
+    shop.client.update_service(cluster="shop", service="web", desiredCount=0)
+    shop.tick(60)
+    assert instance_of(shop) == "i-1"
+    shop.logs.instances = {}
+    assert instance_of(shop) == own
 
 
 def test_a_cluster_tells_its_statistics_settings_and_tags_when_asked(shop: Serving) -> None:

@@ -97,7 +97,7 @@ class Acting:
         if task.fails_checks:
             return f"{_of_set(service, one)}) (task {task.id}) failed container health checks. {why}"
         group = next(group for group, seen in task.health.items() if seen.get("state") == "unhealthy")
-        instance = self._room.machine()["ec2InstanceId"]
+        instance = self._room.instance(one.region, one.cluster)["ec2InstanceId"]
         port = next((port[1] for known in task.containers.values() for port in known.get("ports", ())), 0)
         return (
             f"{_of_set(service, one)}) (instance {instance}) (port {port}) is unhealthy in (target-group {group}) {why}"

@@ -86,6 +86,8 @@ class Clusters(Room):
             )
         if any(not task.is_stopped for task in self.tasks.of_cluster(call.region, name)):
             raise AwsError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
+        with self.store.transaction() as tx:
+            self.machine_shelf.delete(tx, call.region, name)
         return self._changed_cluster(call, status="INACTIVE")
 
     def _changed_cluster(self, call: Call, **changes: Any) -> Answer:

@@ -1,4 +1,4 @@
-"""Container instances: this machine is the one of every cluster, from the start."""
+"""Container instances: this machine is the one of every cluster, from the start. `machines.py` says under which id."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from turnout.aws import Answer, Call
+from turnout.ecs.machines import look_for_instance
 from turnout.ecs.pages import page
 from turnout.ecs.room import Room, short_name
 from turnout.ecs.task_description import container_instance_arn
@@ -19,16 +20,18 @@ CPU_UNITS = 1024
 
 
 class ContainerInstances(Room):
-    def list_container_instances(self, call: Call) -> Answer:
+    async def list_container_instances(self, call: Call) -> Answer:
         cluster = self.cluster_of(call)
+        await look_for_instance(self, call.region, cluster)
         if call.get("filter"):
             raise AwsError("InvalidParameterException", "turnout does not implement the cluster query language yet.")
         is_shown = call.get("status", "ACTIVE") == "ACTIVE"
         arns = [container_instance_arn(self, call.region, cluster)] if is_shown else []
         return page(call, "containerInstanceArns", arns)
 
-    def describe_container_instances(self, call: Call) -> Answer:
+    async def describe_container_instances(self, call: Call) -> Answer:
         cluster = self.cluster_of(call)
+        await look_for_instance(self, call.region, cluster)
         own = container_instance_arn(self, call.region, cluster)
         found, failures = [], []
         for text in call["containerInstances"]:
@@ -40,7 +43,13 @@ class ContainerInstances(Room):
         return {"containerInstances": found, "failures": failures}
 
     def _described_machine(self, call: Call, cluster: str, own: str) -> dict[str, Any]:
-        machine = self.machine()
+        machine = self.instance(call.region, cluster)
+        attributes = {
+            "ecs.os-type": "linux",
+            "ecs.availability-zone": f"{call.region}a",
+            "ecs.cpu-architecture": os.uname().machine,
+            **machine.get("attributes", {}),
+        }
         tasks = self.tasks.of_cluster(call.region, cluster)
         running, pending = counted(tasks)
         resources = [
@@ -57,11 +66,7 @@ class ContainerInstances(Room):
             "agentConnected": True,
             "runningTasksCount": running,
             "pendingTasksCount": pending,
-            "attributes": [
-                {"name": "ecs.os-type", "value": "linux"},
-                {"name": "ecs.availability-zone", "value": f"{call.region}a"},
-                {"name": "ecs.cpu-architecture", "value": os.uname().machine},
-            ],
+            "attributes": [{"name": name, "value": value} for name, value in attributes.items()],
             "registeredAt": machine["registeredAt"],
             "attachments": [],
             "tags": self.tags_of(call.region, own) if "TAGS" in call.get("include", ()) else [],

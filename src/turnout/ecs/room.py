@@ -83,8 +83,12 @@ class Room:
 
     # This machine
 
+    def instance(self, region: str, cluster: str) -> dict[str, Any]:
+        """The one container instance of a cluster: ec2InstanceId, registeredAt, attributes. See `machines.py`."""
+        return self.machine_shelf.find(region, cluster) or self.machine()
+
     def machine(self) -> dict[str, Any]:
-        """The one container instance: its EC2 instance id is the same for as long as the home lives."""
+        """What this machine is to a cluster that no EC2 instance has joined: the same for as long as the home lives."""
         found = self.machine_shelf.find("", "machine")
         if found is None:
             found = {"ec2InstanceId": f"i-0{new_hex(16)}", "registeredAt": self.clock.now()}

@@ -120,7 +120,7 @@ class SchedulerPlan(StraightPlan):
         if not tasks or not one.target_groups:
             return
         health = {group: await self._targets.health(one.region, group) for group in one.target_groups}
-        instance_id = room.machine()["ec2InstanceId"]
+        instance_id = room.instance(one.region, one.cluster)["ec2InstanceId"]
         with room.store.transaction() as tx:
             for task in tasks:
                 mode = room.runs.get(task.run_id).spec["networkMode"]

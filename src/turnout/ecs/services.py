@@ -9,6 +9,7 @@ from turnout.aws import Answer, Call
 from turnout.ecs.deploying import Deploying
 from turnout.ecs.deployment_rules import check_advanced, strategy_of
 from turnout.ecs.deployment_starting import DELETED, open_runs
+from turnout.ecs.machines import look_for_instance
 from turnout.ecs.pages import page
 from turnout.ecs.room import short_name
 from turnout.ecs.scheduler import retire_if_empty
@@ -58,6 +59,8 @@ class Services(Deploying):
             definition = await self._checked_definition(call, controller, strategy)
             body["taskDefinition"] = definition["taskDefinitionArn"]
         pins = {} if definition is None else await self.pins_for(call.region, definition)
+        if body["loadBalancers"] and launch_type_of(call.input) == "EC2":
+            await look_for_instance(self, call.region, cluster)
         service = Service(
             call.region,
             cluster,

@@ -116,7 +116,7 @@ class TaskPlan(StraightPlan):
     def _targets_of(self, run: Run) -> list[Target]:
         spec = run.spec
         containers = self._room.tasks.get(run.name).containers
-        instance_id = self._room.machine()["ec2InstanceId"]
+        instance_id = self._room.instance(spec["region"], spec["cluster"])["ec2InstanceId"]
         return targets_for(spec["loadBalancers"], containers, spec["networkMode"], instance_id)
 
     async def _stop(self, run: Run, step: Step) -> Done | Wait:
