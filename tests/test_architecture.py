@@ -10,6 +10,7 @@ WORDS = {
     "errors",
     "hindrances",
     "names",
+    "jsontext",
     "config",
     "registry",
     "clock",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from turnout.jsontext import read
 from turnout.receipt import Document, figures_of
 from turnout.runs import Run, Runs
 from turnout.samples import Samples
@@ -47,7 +48,7 @@ class Receipts:
             "SELECT body FROM receipts WHERE region = ? AND deployment_id = ?", (region, deployment_id)
         )
         if row is not None:
-            kept: Document = json.loads(row["body"])
+            kept: Document = read(row["body"])
             return kept
         for kind in self._builders:
             if (run := self._runs.find(kind, region, deployment_id)) is not None:
@@ -68,7 +69,7 @@ class Receipts:
         running = [self._build(going[run_id]) for run_id in sorted(going, reverse=True)]
         for document in running:
             del document["samples"]
-        return [*running, *(json.loads(row["body"]) for row in rows)][:limit]
+        return [*running, *(read(row["body"]) for row in rows)][:limit]
 
     def keep(self, tx: Transaction, run: Run) -> None:
         tx.execute(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from turnout.jsontext import read
 from turnout.store import Transaction
 
 
@@ -166,7 +166,7 @@ def run_of(row: sqlite3.Row) -> Run:
         status=Status(row["status"]),
         spec=_document(row["spec"]),
         facts=_document(row["facts"]),
-        stop=None if row["stop"] is None else json.loads(row["stop"]),
+        stop=None if row["stop"] is None else read(row["stop"]),
         code=row["code"],
         message=row["message"],
         created_at=row["created_at"],
@@ -184,7 +184,7 @@ def step_of(row: sqlite3.Row) -> Step:
         status=Status(row["status"]),
         spec=_document(row["spec"]),
         result=_document(row["result"]),
-        answer=None if row["answer"] is None else json.loads(row["answer"]),
+        answer=None if row["answer"] is None else read(row["answer"]),
         note=row["note"],
         attempts=row["attempts"],
         signals=row["signals"],
@@ -201,5 +201,5 @@ def step_of(row: sqlite3.Row) -> Step:
 
 def _document(text: str) -> dict[str, Any]:
     """Most are empty, and steps are read more often than anything else."""
-    found: dict[str, Any] = {} if text == "{}" else json.loads(text)
+    found: dict[str, Any] = {} if text == "{}" else read(text)
     return found

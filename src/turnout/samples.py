@@ -20,6 +20,7 @@ from typing import Any
 from turnout.aws import Aws
 from turnout.clock import Clock
 from turnout.errors import TurnoutError
+from turnout.jsontext import read
 from turnout.runs import Run, Runs
 from turnout.store import Transaction
 from turnout.traffic import Flow, Traffic, joined
@@ -118,12 +119,12 @@ class Samples:
             )
             if not rows:
                 return
-            answers = await self._traffic.since([json.loads(row["mark"]) for row in rows])
-            tasks = [await self._tasks(self._runs.get(row["run_id"]), json.loads(row["colours"])) for row in rows]
+            answers = await self._traffic.since([read(row["mark"]) for row in rows])
+            tasks = [await self._tasks(self._runs.get(row["run_id"]), read(row["colours"])) for row in rows]
             now = self._clock.now()
             with self._store.transaction() as tx:
                 for row, (flows, mark), counted in zip(rows, answers, tasks, strict=True):
-                    flows = _by_colour(flows, json.loads(row["colours"]))
+                    flows = _by_colour(flows, read(row["colours"]))
                     self._put(tx, row, Sample(row["taken_at"], now, flows, counted), json.dumps(mark))
 
     async def run_forever(self) -> None:
@@ -244,7 +245,7 @@ def _insert(tx: Transaction, run_id: int, sample: Sample) -> None:
 
 
 def _sample(row: sqlite3.Row) -> Sample:
-    body = json.loads(row["body"])
+    body = read(row["body"])
     return Sample(
         row["started_at"],
         row["ended_at"],

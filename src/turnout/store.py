@@ -17,6 +17,7 @@ from typing import Any
 
 from turnout.errors import SetupError
 from turnout.hindrances import hindrance, refusal
+from turnout.jsontext import read
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ class Shelf:
         row = self._store.one(
             "SELECT body FROM documents WHERE kind = ? AND region = ? AND key = ?", (self.kind, region, key)
         )
-        return None if row is None else json.loads(row["body"])
+        return None if row is None else read(row["body"])
 
     def list(self, region: str, prefix: str = "") -> list[dict[str, Any]]:
         """All of a region whose key starts with `prefix`, in the order of their keys."""
@@ -190,12 +191,12 @@ class Shelf:
             "SELECT body FROM documents WHERE kind = ? AND region = ? AND key >= ? AND key < ? ORDER BY key",
             (self.kind, region, prefix, prefix + "\U0010ffff"),
         )
-        return [json.loads(row["body"]) for row in rows]
+        return [read(row["body"]) for row in rows]
 
     def everywhere(self) -> Sequence[tuple[str, dict[str, Any]]]:
         """(region, document) of every region."""
         rows = self._store.all("SELECT region, body FROM documents WHERE kind = ? ORDER BY region, key", (self.kind,))
-        return [(row["region"], json.loads(row["body"])) for row in rows]
+        return [(row["region"], read(row["body"])) for row in rows]
 
     def put(self, tx: Transaction, region: str, key: str, body: dict[str, Any]) -> None:
         tx.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", (self.kind, region, key, json.dumps(body)))

@@ -6,7 +6,6 @@ as much shorter as waits are, so that an alarm on a minute is rehearsed in a sec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from turnout.clock import Clock
 from turnout.cloudwatch.points import STATISTICS, Point, merge, percent_of, point_of, statistic
 from turnout.cloudwatch.tables import LISTED_S, Tables, dimensions_key
 from turnout.errors import AwsError
+from turnout.jsontext import read
 from turnout.runs import Runs
 from turnout.store import Store
 
@@ -68,7 +68,7 @@ class Metrics:
         for row in self._tables.series(
             call.region, call.get("Namespace"), call.get("MetricName"), self._clock.now() - since
         ):
-            dimensions = dict(json.loads(row["dimensions"]))
+            dimensions = dict(read(row["dimensions"]))
             if all(name in dimensions and value in (None, dimensions[name]) for name, value in wanted):
                 described = [{"Name": name, "Value": value} for name, value in dimensions.items()]
                 found.append({"Namespace": row["namespace"], "MetricName": row["name"], "Dimensions": described})

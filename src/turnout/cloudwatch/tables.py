@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from turnout.cloudwatch.points import Point, merge
+from turnout.jsontext import read
 from turnout.store import Migrations, Store, Transaction
 
 MIGRATIONS: Migrations = [
@@ -175,5 +176,5 @@ class Tables:
 
 
 def _point(row: sqlite3.Row) -> Point:
-    values = None if row["values"] is None else dict(json.loads(row["values"]))
+    values = None if row["values"] is None else dict(read(row["values"]))
     return Point(row["count"], row["sum"], row["minimum"], row["maximum"], values)

@@ -7,10 +7,11 @@ as `left_at` is empty, which a unique index holds; an action is the other half o
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
+
+from turnout.jsontext import read
 
 SCHEMA = [
     """
@@ -113,8 +114,8 @@ def execution_of(row: sqlite3.Row) -> Execution:
         version=row["version"],
         trigger_type=row["trigger_type"],
         trigger_detail=row["trigger_detail"],
-        variables=json.loads(row["variables"]),
-        revisions=json.loads(row["revisions"]),
+        variables=read(row["variables"]),
+        revisions=read(row["revisions"]),
     )
 
 
@@ -130,8 +131,8 @@ def action_of(row: sqlite3.Row) -> Action:
         run_id=row["run_id"],
         stage=row["stage"],
         name=row["name"],
-        input=json.loads(row["input"]),
-        outputs=json.loads(row["outputs"]),
-        facts=json.loads(row["facts"]),
+        input=read(row["input"]),
+        outputs=read(row["outputs"]),
+        facts=read(row["facts"]),
         changed_at=row["changed_at"],
     )

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from turnout.errors import AwsError
+from turnout.jsontext import read
 from turnout.names import arn, is_arn, resource_of
 from turnout.store import Store, Transaction
 
@@ -41,7 +42,7 @@ class TaskDefinitionRows:
 
     def of_cause(self, cause: str | None) -> dict[str, Any] | None:
         row = cause and self._store.one("SELECT body FROM ecs_task_definitions WHERE cause = ?", (cause,))
-        return json.loads(row["body"]) if row else None
+        return read(row["body"]) if row else None
 
     def find(self, region: str, family: str, revision: int | None) -> dict[str, Any] | None:
         """A revision, or the latest ACTIVE one."""
@@ -56,7 +57,7 @@ class TaskDefinitionRows:
                 "SELECT body FROM ecs_task_definitions WHERE region = ? AND family = ? AND revision = ?",
                 (region, family, revision),
             )
-        return None if row is None else json.loads(row["body"])
+        return None if row is None else read(row["body"])
 
     def put(self, tx: Transaction, region: str, body: dict[str, Any]) -> None:
         """Write what has changed of a revision."""
@@ -95,7 +96,7 @@ class TaskDefinitionRows:
     def being_deleted(self) -> list[tuple[str, dict[str, Any]]]:
         """(region, body) of every revision whose deletion waits for its last user."""
         rows = self._store.all("SELECT region, body FROM ecs_task_definitions WHERE status = 'DELETE_IN_PROGRESS'")
-        return [(row["region"], json.loads(row["body"])) for row in rows]
+        return [(row["region"], read(row["body"])) for row in rows]
 
 
 def is_revision(text: str) -> bool:

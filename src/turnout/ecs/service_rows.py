@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from turnout.jsontext import read
 from turnout.names import arn, new_uuid
 from turnout.store import Store, Transaction
 
@@ -239,11 +240,11 @@ def _service(row: sqlite3.Row) -> Service:
         is_steady=bool(row["is_steady"]),
         token=row["token"],
         created_at=row["created_at"],
-        body=json.loads(row["body"]),
+        body=read(row["body"]),
     )
 
 
 def _task_set(row: sqlite3.Row) -> TaskSet:
     members = {name: row[name] for name in TaskSet.__dataclass_fields__}
-    members |= {"pins": json.loads(row["pins"]), "body": json.loads(row["body"]), "is_stable": bool(row["is_stable"])}
+    members |= {"pins": read(row["pins"]), "body": read(row["body"]), "is_stable": bool(row["is_stable"])}
     return TaskSet(**members)

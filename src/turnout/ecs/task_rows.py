@@ -10,6 +10,7 @@ from typing import Any
 
 from turnout.ecs.checks import HEALTHY, UNHEALTHY
 from turnout.ecs.states import STOPPED, desired_status, last_status
+from turnout.jsontext import read
 from turnout.store import Store, Transaction
 
 
@@ -164,7 +165,7 @@ class TaskRows:
 
     def _containers(self, task_id: str) -> dict[str, dict[str, Any]]:
         row = self._store.one("SELECT containers FROM ecs_tasks WHERE id = ?", (task_id,))
-        found: dict[str, dict[str, Any]] = json.loads(row["containers"]) if row else {}
+        found: dict[str, dict[str, Any]] = read(row["containers"]) if row else {}
         return found
 
 
@@ -188,8 +189,8 @@ def _task(row: sqlite3.Row) -> Task:
         task_definition=row["task_definition"],
         launch_type=row["launch_type"],
         created_at=row["created_at"],
-        containers=json.loads(row["containers"]),
-        health=json.loads(row["health"]),
+        containers=read(row["containers"]),
+        health=read(row["health"]),
         step=row["step"],
         has_begun=row["step_status"] == "InProgress",
         is_asked_to_stop=bool(row["is_asked_to_stop"]),

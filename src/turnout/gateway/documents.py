@@ -7,7 +7,6 @@ one; this walk looks at what is there. Members that are None, or not in the mode
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from xml.sax.saxutils import escape
 
 import cbor2
 from moto.core.model import Shape
+
+from turnout.jsontext import written
 
 Leaf = Callable[[Any], Any]
 
@@ -30,8 +31,6 @@ class Leaves:
     writers: dict[Shape, Leaf | None] = field(default_factory=dict)
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
-"""Half of the time of json.dumps: an answer is a tree that has just been made."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -42,11 +41,7 @@ def xml_text(text: str) -> str:
 
 def to_json(shape: Shape | None, answer: dict[str, Any]) -> bytes:
     """Times are unix seconds to the millisecond, blobs base64."""
-    document = _document(shape, answer, JSON)
-    try:
-        return _encode(document).encode()
-    except UnicodeEncodeError:  # half a character, which UTF-8 has no bytes for and JSON an escape
-        return json.dumps(document, separators=(",", ":")).encode()
+    return written(_document(shape, answer, JSON))
 
 
 def to_cbor(shape: Shape | None, answer: dict[str, Any]) -> bytes:
@@ -165,6 +160,8 @@ class _Structure:
 
 
 def _milliseconds(value: Any) -> float:
+    if type(value) is float:  # nearly always, and an answer has dozens
+        return round(value, 3)
     return round(value.timestamp() if isinstance(value, datetime) else float(value), 3)
 
 

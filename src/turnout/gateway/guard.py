@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 LOCAL_SUFFIXES = (".localhost", ".localhost.localstack.cloud")
@@ -48,6 +49,7 @@ def _name(url: str) -> str:
         return ""
 
 
+@lru_cache(1000)
 def _is_ours(name: str, allowed_hosts: tuple[str, ...]) -> bool:
     """Whether a name may lead to turnout."""
     return name.lower().endswith(AWS_SUFFIXES) or _may_call(name, allowed_hosts)

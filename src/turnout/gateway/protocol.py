@@ -25,6 +25,7 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from turnout.errors import AwsError
 from turnout.gateway.documents import to_cbor, to_json, to_xml, xml_text
+from turnout.jsontext import quickly_read
 
 CBOR = "smithy-rpc-v2-cbor"
 
@@ -54,6 +55,10 @@ class _JsonParser(PROTOCOL_PARSERS["json"]):  # type: ignore[misc]
     """moto's, without what it makes of a value of another type: 1 of "1", true and 1.5, letters of a text where a list
     belongs. Such a value stays as it was written, and `validate` refuses it.
     """
+
+    def _parse_body_as_json(self, body_contents: bytes) -> Any:
+        """moto's takes a body that is not JSON for an input without members, and the call would be made."""
+        return _read_json(body_contents)
 
     def _parse_integer(self, shape: Shape, value: Any) -> Any:
         """JSON has one kind of number: 1.0 is 1."""
@@ -89,36 +94,39 @@ def parse(operation: OperationModel, protocol: str, wire: Wire) -> dict[str, Any
             raise AwsError("SerializationException", f"the body is not CBOR: {error}") from error
         read: dict[str, Any] = _from_cbor(shape, parsed)
         return read
-    if protocol == "json":
-        _check_json(wire.body)
-    values = MultiDict(parse_qsl(wire.query, keep_blank_values=True))
     parser = (_JsonParser if protocol == "json" else PROTOCOL_PARSERS[protocol])(operation, timestamp_parser=_seconds)
     try:
-        if protocol == "query":
-            values.update(parse_qsl(wire.body.decode(), keep_blank_values=True))
-        parsed = parser.parse(
-            {
-                "method": wire.method,
-                "values": values,
-                # Only REST binds members to headers.
-                "headers": Headers(list(wire.headers.items())) if protocol.startswith("rest") else {},
-                "body": wire.body,
-                "url_path": wire.path,
-                "url_params": wire.url_params,
-            }
-        )
+        parsed = parser.parse({"body": wire.body} if protocol == "json" else _request(protocol, wire))
     except (RequestParserError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise AwsError("SerializationException", f"the request cannot be read as {operation.name}: {error}") from error
     given: dict[str, Any] = _without_none(parsed)
     return given
 
 
-def _check_json(body: bytes) -> None:
-    """moto's parser takes a body that is not JSON for an input without members, and the call would be made."""
-    try:
-        document = json.loads(body, parse_constant=_refuse_constant) if body else {}
-    except (ValueError, RecursionError) as error:
-        raise AwsError("SerializationException", f"the body is not JSON: {error}") from error
+def _request(protocol: str, wire: Wire) -> dict[str, Any]:
+    """What moto's parsers read of a request whose input is not its body alone. Raises ValueError."""
+    values = MultiDict(parse_qsl(wire.query, keep_blank_values=True))
+    if protocol == "query":
+        values.update(parse_qsl(wire.body.decode(), keep_blank_values=True))
+    return {
+        "method": wire.method,
+        "values": values,
+        # Only REST binds members to headers.
+        "headers": Headers(list(wire.headers.items())) if protocol.startswith("rest") else {},
+        "body": wire.body,
+        "url_path": wire.path,
+        "url_params": wire.url_params,
+    }
+
+
+def _read_json(body: bytes) -> dict[str, Any]:
+    """The object that a body holds. Raises AwsError."""
+    document = quickly_read(body) if body else {}
+    if document is None:
+        try:
+            document = json.loads(body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise AwsError("SerializationException", f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise AwsError("SerializationException", "the body is not a JSON object")
     if _SURROGATE.search(body):
@@ -126,6 +134,7 @@ def _check_json(body: bytes) -> None:
             json.dumps(document, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise AwsError("SerializationException", f"the body holds half a character: {error}") from error
+    return document
 
 
 def _refuse_constant(name: str) -> None:

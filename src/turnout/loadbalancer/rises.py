@@ -15,6 +15,7 @@ from functools import partial
 
 from turnout.clock import Clock
 from turnout.errors import TurnoutError
+from turnout.jsontext import read
 from turnout.loadbalancer.picture import group_name
 from turnout.loadbalancer.proxy import Proxy
 from turnout.store import Store, Transaction
@@ -98,7 +99,7 @@ class Rises:
             with self._store.transaction() as tx:
                 row = self._store.one("SELECT first_answers FROM elbv2_weights WHERE id = ?", (rise.weights_id,))
                 if row is not None:
-                    answers = {**json.loads(row["first_answers"]), rise.group_arn: answered_at}
+                    answers = {**read(row["first_answers"]), rise.group_arn: answered_at}
                     tx.execute(
                         "UPDATE elbv2_weights SET first_answers = ? WHERE id = ?",
                         (json.dumps(answers), rise.weights_id),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from turnout.clock import Clock
+from turnout.jsontext import read
 from turnout.loadbalancer.goodbyes import Goodbyes
 from turnout.loadbalancer.interruptions import Interruptions
 from turnout.loadbalancer.mirror import Mirror
@@ -121,7 +121,7 @@ class BalancerTraffic:
             "SELECT first_answers FROM elbv2_weights WHERE at >= ? AND instr(first_answers, ?) ORDER BY id",
             (after - 1, group_arn),
         )
-        return float(json.loads(rows[0]["first_answers"])[group_arn]) if rows else None
+        return float(read(rows[0]["first_answers"])[group_arn]) if rows else None
 
     async def prove_drained(self, region: str, target_group_arn: str) -> Drained:
         name = group_name(target_group_arn)
@@ -167,9 +167,9 @@ class BalancerTraffic:
         return [
             {
                 "at": row["at"],
-                "weights": json.loads(row["weights"]),
+                "weights": read(row["weights"]),
                 "rule": row["rule_arn"],
-                "first_answers": json.loads(row["first_answers"]),
+                "first_answers": read(row["first_answers"]),
             }
             for row in rows
         ]
