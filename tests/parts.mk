@@ -5,7 +5,7 @@ CLIENTS := .cache/awscli/.ready .cache/ecs-deploy/.ready .cache/node/.ready .cac
 .cache/debian.ready:
 	@mkdir -p .cache
 	@missing=; for found in git:git node:nodejs npm:npm nginx:nginx-light haproxy:haproxy wrk:wrk chromium:chromium \
-    cmake:cmake make:make g++:g++ autoconf:autoconf automake:automake libtoolize:libtool xz:xz-utils dockerd:docker.io docker:docker.io podman:podman skopeo:skopeo busybox:busybox-static; do \
+    cmake:cmake make:make g++:g++ autoconf:autoconf automake:automake libtoolize:libtool xz:xz-utils dockerd:docker.io docker:docker.io podman:podman skopeo:skopeo busybox:busybox-static certutil:libnss3-tools update-ca-certificates:ca-certificates; do \
 	  command -v $${found%%:*} >/dev/null || missing="$$missing $${found##*:}"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; \

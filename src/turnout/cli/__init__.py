@@ -29,6 +29,7 @@ from turnout.cli import (
     rollback,
     status,
     steer,
+    trust,
     up,
 )
 from turnout.errors import SetupError
@@ -63,6 +64,7 @@ VERBS = (
     (receipt.receipt, "Show what a deployment moved, when and why."),
     (logs.logs, "Show what builds and tasks have written."),
     (cleanup.cleanup, "Delete what nothing uses any longer."),
+    (trust.trust, "Trust the certificates issued here."),
     (demo.demo, "Watch four releases under load."),
 )
 for verb, line in VERBS:
