@@ -158,10 +158,14 @@ class Balanced:
         tags = [{"Key": "turnout:long-connections", "Value": policy}]
         self.elb.add_tags(ResourceArns=[self.listener], Tags=tags)
 
+    def speaks(self) -> dict[str, Any]:
+        """How clients speak to the production listener: options of Load. Plain HTTP, unless a story says otherwise."""
+        return {}
+
     @contextmanager
     def load(self, *, kept: int = 4, fresh: int = 2, rest_s: float = 0.05) -> Iterator[Load]:
         """Clients of the production listener, from the first answer on; none of their requests may be lost."""
-        with Load("127.0.0.1", self.port(), kept=kept, fresh=fresh, rest_s=rest_s) as load:
+        with Load("127.0.0.1", self.port(), kept=kept, fresh=fresh, rest_s=rest_s, **self.speaks()) as load:
             until(lambda: load.tally().requests, "the first answer")
             yield load
         assert dict(load.tally().failures) == {}

@@ -11,6 +11,7 @@ application's `X-Version`). The application's own errors are counted apart.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 import time
 from collections import Counter
@@ -110,13 +111,17 @@ class Load:
         kept: int = 16,
         fresh: int = 4,
         rest_s: float = 0.04,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """`name`: the Host, and with `tls` the name that the certificate has to be for."""
         self._host = host
         self._port = port
+        self._name = name or host
+        self._tls = tls
         self._kept = kept
         self._fresh = fresh
         self._rest_s = rest_s
-        lines = [f"GET {path} HTTP/1.1", f"Host: {name or host}", "User-Agent: turnout-load", "Accept: text/plain"]
+        lines = [f"GET {path} HTTP/1.1", f"Host: {self._name}", "User-Agent: turnout-load", "Accept: text/plain"]
         self._request_kept = "\r\n".join([*lines, "", ""]).encode()
         self._request_fresh = "\r\n".join([*lines, "Connection: close", "", ""]).encode()
         self._answers: Counter[str] = Counter()
@@ -165,7 +170,9 @@ class Load:
             stays_open = False
             try:
                 async with asyncio.timeout(TIMEOUT_S):
-                    connection = connection or await Connection.open(self._host, self._port)
+                    connection = connection or await Connection.open(
+                        self._host, self._port, tls=self._tls, name=self._name
+                    )
                     head = await connection.ask(request)
             except TimeoutError:
                 self.count_failure(f"no complete answer within {TIMEOUT_S:g} s")
@@ -201,16 +208,20 @@ class Load:
 
 
 class Connection:
-    """One TCP connection that speaks as much HTTP/1.1 as a client needs."""
+    """One TCP or TLS connection that speaks as much HTTP/1.1 as a client needs."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    async def open(cls, host: str, port: int) -> Connection:
+    async def open(
+        cls, host: str, port: int, *, tls: ssl.SSLContext | None = None, name: str | None = None
+    ) -> Connection:
         try:
-            return cls(*await asyncio.open_connection(host, port))
+            return cls(*await asyncio.open_connection(host, port, ssl=tls, server_hostname=name if tls else None))
+        except ssl.SSLError as error:
+            raise Broken(f"no TLS: {error.reason}") from error
         except OSError as error:
             raise Broken(f"cannot connect: {error.strerror or error}") from error
 
