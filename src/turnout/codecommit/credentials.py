@@ -48,7 +48,8 @@ def is_allowed(keys: Mapping[str, str], headers: Mapping[str, str], path: str, r
 def signature_for(secret: str, host: str, path: str, region: str, at: str) -> str:
     """The signature of the helper: of the path of the repository, without what git appends to it."""
     day = at.partition("T")[0]
-    canonical = f"GIT\n{path}\n\nhost:{host}\n\nhost\n"
+    name = host.split(":")[0]  # without the port, and an IPv6 address as that helper cuts it
+    canonical = f"GIT\n{path}\n\nhost:{name}\n\nhost\n"
     text = f"AWS4-HMAC-SHA256\n{at}\n{day}/{region}/codecommit/aws4_request\n{sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{secret}".encode()
     for part in (day, region, "codecommit", "aws4_request"):
