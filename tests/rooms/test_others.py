@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,48 @@ def test_a_large_object_goes_up_in_parts(others: Others) -> None:
     ]
     s3.complete_multipart_upload(Bucket="bbb", Key="k", UploadId=upload, MultipartUpload={"Parts": parts})
     assert s3.head_object(Bucket="bbb", Key="k")["ContentLength"] == sum(sizes)
+
+
+def test_a_policy_that_is_said_of_some_requests_only_refuses_none(others: Others) -> None:
+    """Who asks, by what way, with what encryption: nobody here judges conditions, as nobody enforces roles."""
+    s3 = client(others, "s3", endpoint="https://s3.us-east-1.amazonaws.com")
+    s3.create_bucket(Bucket="bbb")
+    s3.put_object(Bucket="bbb", Key="a", Body=b"hello")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::bbb/*"}
+    by_tls = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    s3.put_bucket_policy(Bucket="bbb", Policy=json.dumps({"Version": "2012-10-17", "Statement": [by_tls]}))
+    assert s3.get_object(Bucket="bbb", Key="a")["Body"].read() == b"hello"
+    assert json.loads(s3.get_bucket_policy(Bucket="bbb")["Policy"])["Statement"] == [by_tls]
+
+    s3.put_bucket_policy(Bucket="bbb", Policy=json.dumps({"Version": "2012-10-17", "Statement": [by_tls, deny]}))
+    with pytest.raises(ClientError, match="403"):
+        s3.get_object(Bucket="bbb", Key="a")
+
+
+def test_a_network_interface_goes_with_its_instance_or_its_nat_gateway(others: Others) -> None:
+    ec2 = client(others, "ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+
+    def interfaces() -> list[str]:
+        return [each["NetworkInterfaceId"] for each in ec2.describe_network_interfaces()["NetworkInterfaces"]]
+
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    kept = {"DeviceIndex": 0, "SubnetId": subnet, "DeleteOnTermination": False}
+    launch = {"ImageId": image, "MinCount": 1, "MaxCount": 1}
+    instances = [
+        ec2.run_instances(**launch, **more)["Instances"][0]
+        for more in ({"SubnetId": subnet}, {"NetworkInterfaces": [kept]})
+    ]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    gateway = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    assert len(interfaces()) == 3
+    for _ in range(2):  # what is terminated may be terminated again
+        ec2.terminate_instances(InstanceIds=[each["InstanceId"] for each in instances])
+    ec2.delete_nat_gateway(NatGatewayId=gateway)
+    assert interfaces() == [instances[1]["NetworkInterfaces"][0]["NetworkInterfaceId"]]
+    assert "AssociationId" not in ec2.describe_addresses()["Addresses"][0]
+    states = [one["State"]["Name"] for each in ec2.describe_instances()["Reservations"] for one in each["Instances"]]
+    assert states == ["terminated", "terminated"]
 
 
 def test_a_presigned_url_needs_nothing_else(others: Others) -> None:
