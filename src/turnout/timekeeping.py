@@ -54,9 +54,8 @@ class SteadyClock(Clock):
         self._since = elapsed()
         self._at = self._went_on() or time.time()
         self._ahead_s = 0.0
-        self._kept_at = 0.0
+        self._kept_at = -KEEP_EVERY_S  # nothing is written before the first look: an engine may yet refuse its home
         self._note()
-        self._keep()
 
     def now(self) -> float:
         return self._at + self._rate * (self._elapsed() - self._since)

@@ -122,3 +122,10 @@ def test_a_home_whose_time_cannot_be_read_or_kept_has_the_machines(machine: Mach
     (machine.folder / "clock.json").unlink()
     (machine.folder / "clock.json").mkdir()
     assert machine.clock().ahead_s == pytest.approx(0)
+
+
+def test_a_clock_writes_nothing_before_its_first_look_for_the_home_may_be_refused(machine: Machine) -> None:
+    clock = machine.clock()
+    assert list(machine.folder.iterdir()) == []
+    machine.passes(clock, 1)
+    assert [path.name for path in machine.folder.iterdir()] == ["clock.json"]
