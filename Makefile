@@ -14,8 +14,8 @@ demo: setup          ## KEEP=1 leaves it running
 
 test: setup .cache/debian.ready $(CLIENTS)  ## every test, with the real clients
 	$(BIN)/pytest -n 2 -m "not real"
-	$(BIN)/pytest -m "real and not terraform"
-	$(BIN)/pytest -n 3 --dist loadfile -m terraform
+	$(BIN)/pytest --durations 20 -m "real and not terraform"
+	$(BIN)/pytest --durations 20 -n 3 --dist loadfile -m terraform
 
 test-fast: setup     ## without the parts from outside: seconds
 	$(BIN)/pytest -n 2 -m "not real and not crash"
