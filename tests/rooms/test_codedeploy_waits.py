@@ -122,7 +122,7 @@ def test_what_is_in_flight_has_the_deregistration_delay_once_and_then_is_cut(sho
     assert steps["ProveDrained"]["endedAt"] == steps["ProveDrained"]["startedAt"]
     assert receipt["drained"]["at"] - steps["TerminateBlue"]["startedAt"] == pytest.approx(15, abs=0.3)
     assert [wait["why"] for wait in steps["TerminateBlue"]["waits"]] == [
-        "2 tasks of the original task set are draining and stopping, 3 requests in flight"
+        "draining and stopping the original task set, tasks left: 2, 3 requests in flight"
     ]
     assert receipt["longConnections"] == {"policy": "cut", "moved": 7, "left": 3, "told": 0, "cut": 3}
 

@@ -54,7 +54,7 @@ class Cleanup:
         await self._ensure_deleted(run, step, blue)
         seen, again_s = await self._watch(run, step)
         left = int(blue.get("runningCount", 0)) + int(blue.get("pendingCount", 0))
-        why = f"{left} tasks of the original task set are draining and stopping{seen}"
+        why = f"draining and stopping the original task set, tasks left: {left}{seen}"
         return Wait(again_s or TASKS_LOOK_AGAIN_S, why, on=f"ecs.taskset/{run.region}/{arn}")
 
     async def terminate_green(self, run: Run, step: Step) -> Done:

@@ -137,7 +137,7 @@ class Stages(StraightPlan):
         if not left:
             return None
         count = sum(one.running + one.pending for one in left)
-        return Wait(LOOK_AT_TASKS_S, f"{count} tasks of {who} are draining and stopping", on=left[0].topic)
+        return Wait(LOOK_AT_TASKS_S, f"draining and stopping {who}, tasks left: {count}", on=left[0].topic)
 
     def _find_service(self, run: Run) -> Service | None:
         service = self._room.services.find(run.region, run.spec["cluster"], run.spec["service"])
