@@ -125,6 +125,12 @@ def test_a_network_interface_goes_with_its_instance_or_its_nat_gateway(others: O
     assert states == ["terminated", "terminated"]
 
 
+def test_there_is_no_ec2_classic_any_more(others: Others) -> None:
+    attributes = client(others, "ec2").describe_account_attributes()["AccountAttributes"]
+    named = {each["AttributeName"]: [one["AttributeValue"] for one in each["AttributeValues"]] for each in attributes}
+    assert named["supported-platforms"] == ["VPC"]
+
+
 def test_a_presigned_url_needs_nothing_else(others: Others) -> None:
     s3 = client(others, "s3", "eu-central-1")
     s3.create_bucket(Bucket="bbb", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})

@@ -150,6 +150,20 @@ def _vpcs(vpcs: Any) -> None:
     vpcs.VPCBackend._collect_default_endpoint_services = staticmethod(alike)
 
 
+def _account(attributes: Any) -> None:
+    describe = attributes.AccountAttributes.describe_account_attributes
+
+    def without_classic(self: Any) -> Any:
+        # EC2-Classic is gone. Where it is said to be there, old Terraform providers ask for addresses outside of VPCs.
+        answer = describe(self)
+        for attribute in answer.result["AccountAttributes"]:
+            if attribute["AttributeName"] == "supported-platforms":
+                attribute["AttributeValues"] = [{"AttributeValue": "VPC"}]
+        return answer
+
+    attributes.AccountAttributes.describe_account_attributes = without_classic
+
+
 def _ssm(models: Any) -> None:
     from turnout.gateway.moto.births import Births
 
@@ -173,5 +187,6 @@ _CHANGES: dict[str, Callable[[Any], None]] = {
     "moto.ec2.models.instances": end_with_instances,
     "moto.ec2.models.nat_gateways": end_with_nat_gateways,
     "moto.ec2.models.vpcs": _vpcs,
+    "moto.ec2.responses.account_attributes": _account,
 }
 _changed: set[str] = set()
